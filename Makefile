@@ -1,0 +1,53 @@
+# make race    re-live the ladder on this machine: a table and a picture, about two minutes
+# make test    the project's own tests
+#
+# Both make the environment first.  Variables:
+#   SEEDS="3 4 5"  RUNGS="00 01"  IMPLEMENTATION=exercises     for the race
+#   PYTHON=python3.12                                          another Python (3.11 to 3.13)
+#   TORCH_INDEX=https://download.pytorch.org/whl/cpu           wheels for CPUs only: 200 MB, not 3 GB
+#   UV=1                                                       install with uv
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: race test test-all resolution lint lock clean
+.DEFAULT_GOAL := race
+
+$(VENV)/ready: requirements.lock pyproject.toml
+ifdef UV
+	uv venv --python $(PYTHON) --allow-existing $(VENV)
+	uv pip install --python $(BIN)/python $(if $(TORCH_INDEX),--index $(TORCH_INDEX) --index-strategy unsafe-best-match) -r requirements.lock
+	uv pip install --python $(BIN)/python --no-deps -e .
+else
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+endif
+	touch $@
+
+race: $(VENV)/ready
+	$(BIN)/python -m milestones.race $(if $(RUNGS),--rungs $(RUNGS)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(IMPLEMENTATION),--implementation $(IMPLEMENTATION))
+
+test: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m milestones.chain check
+	$(BIN)/python -m pytest tests -m "not slow"
+
+test-all: $(VENV)/ready
+	$(BIN)/python -m pytest tests
+
+# How far noise, equivalent code and mistakes move the exact curve: tests/grader/resolution.md
+resolution: $(VENV)/ready
+	$(BIN)/python -m tests.grader.resolution
+
+# The lock, from scratch: newest versions the metadata allow, one torch, no local suffixes
+lock:
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install --quiet torch==2.13.0 -e .[dev]
+	$(VENV)-lock/bin/python -m pip freeze --exclude-editable | sed 's/+[a-z0-9]*$$//' | grep -v '^nvidia\|^triton\|^cuda' > requirements.lock
+	rm -rf $(VENV)-lock
+
+clean:
+	rm -rf $(VENV) runs data/corpus

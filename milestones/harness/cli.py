@@ -1,0 +1,119 @@
+"""From the command line to a run: `main` is the last line of every train_gpt.py."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import Any
+
+import torch
+import tyro
+
+from data.shards import ShardError
+from milestones.harness.curve import Row
+from milestones.harness.errors import NonFiniteLoss, Stopped, UsageError
+from milestones.harness.injection import injected, load_implementation
+from milestones.harness.ranks import Ranks, start_ranks, stop_ranks
+from milestones.harness.run import Options, Run
+
+PRESET_HELP = {
+    "exact": "float64 on a CPU, 40 steps, 2 seconds: the run the grader compares",
+    "tiny": "a CPU or any GPU, the embedded corpus, 600 steps, 10-25 seconds",
+    "record": "the published configuration: FineWeb on 1, 2, 4 or 8 GPUs",
+}
+
+
+def parse(script: ModuleType, argv: Sequence[str] | None = None) -> tuple[str, Any, Options]:
+    """`<preset> [--flags]` -> the preset's name, its Hyperparameters with the flags, Options.
+
+    Every field of Hyperparameters and of Options is a flag.  Exits with code 2 on a bad one.
+    """
+
+    @dataclass(frozen=True)
+    class Settings:
+        preset: tyro.conf.Suppress[str]
+        hyperparameters: tyro.conf.OmitArgPrefixes[script.Hyperparameters]
+        run: tyro.conf.OmitArgPrefixes[Options]
+
+    chosen = tyro.extras.overridable_config_cli(
+        {
+            preset: (PRESET_HELP[preset], Settings(preset, args, Options()))
+            for preset, args in script.PRESETS.items()
+        },
+        prog=f"python -m {script.__name__}",
+        description=script.__doc__.split("\n\n")[0],
+        args=argv,
+    )
+    return chosen.preset, chosen.hyperparameters, chosen.run
+
+
+def execute(
+    script: ModuleType, preset: str, args: Any, options: Options | None = None
+) -> tuple[torch.nn.Module, Run]:
+    """One run of a script, with a run folder.  Returns the trained model and the run.
+
+    Raises UsageError or ShardError before any work, NonFiniteLoss or Stopped on the way.
+    """
+    options = options or Options()
+    ranks = start_ranks("cpu" if preset == "exact" else options.device)
+    if ranks.device.type == "cpu":
+        torch.set_num_threads(options.threads)
+    args.check(ranks.world_size)
+    learner = (
+        load_implementation(options.implementation, script) if options.implementation else None
+    )
+    run = Run(script, preset, args, options, ranks, learner)
+    if learner:
+        run.note(f"implementation: {learner.__file__}: {', '.join(script.EXERCISES)}")
+    with run.stops_on_signal(), injected(script, learner, compile_function=run.compile):
+        model = script.train(args, run)
+        run.finish(model)
+    return model, run
+
+
+def replay(
+    script: ModuleType,
+    preset: str = "exact",
+    learner: ModuleType | None = None,
+    names: Sequence[str] | None = None,
+    **overrides: Any,
+) -> list[Row]:
+    """One run in memory, on one CPU thread: the rows of its curve, and nothing on disk.
+
+    `names` of `learner` (default: all exercises) replace the script's own; `overrides` replace
+    fields of the preset.  A curve that stops being finite ends with that row.
+    """
+    torch.set_num_threads(1)
+    args = replace(script.PRESETS[preset], **overrides)
+    args.check(world_size=1)
+    run = Run(script, preset, args, Options(), Ranks(0, 1, torch.device("cpu")), in_memory=True)
+    with injected(script, learner, names, run.compile), suppress(NonFiniteLoss):
+        script.train(args, run)
+    return run.history
+
+
+def main(module: str, argv: Sequence[str] | None = None) -> None:
+    """Run the train_gpt.py that is importable as `module`, as its command line says.
+
+    The script runs as that module, not as __main__, so that an injected name is rebound in the
+    only copy there is.  Exit codes: 0 done, 1 the loss is not finite or an exercise not started,
+    2 bad request, 128 + n stopped by signal n after saving.
+    """
+    script = importlib.import_module(module)
+    preset, args, options = parse(script, argv)
+    code, message = 0, ""
+    try:
+        execute(script, preset, args, options)
+    except (UsageError, ShardError) as error:
+        code, message = 2, f"error: {error}"
+    except (NotImplementedError, NonFiniteLoss) as error:
+        code, message = 1, f"error: {error}"
+    except Stopped as stopped:
+        code, message = 128 + stopped.signal, str(stopped)
+    finally:
+        stop_ranks()
+    if code:
+        print(message, file=sys.stderr)
+        sys.exit(code)

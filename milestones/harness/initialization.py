@@ -1,0 +1,57 @@
+"""Initial weights: `init_weights(model)` says which distributions, this says which draws."""
+
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from unittest import mock
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from milestones.harness.errors import UsageError
+
+
+@contextmanager
+def portable_draws(model: nn.Module, seed: int) -> Iterator[None]:
+    """Inside, torch.nn.init draws `model`'s parameters from numpy, whatever torch is installed.
+
+    torch's random streams change between releases and devices; numpy.random.RandomState is frozen
+    by policy (NEP 19).  A parameter's draws depend on its name and the seed alone, so neither the
+    order of construction nor the other parameters matter.
+    """
+    names = {id(p): name for name, p in model.named_parameters()}
+
+    def stream(tensor: Tensor) -> np.random.RandomState:
+        return np.random.RandomState([seed, zlib.crc32(names[id(tensor)].encode())])
+
+    def fill(tensor: Tensor, values: np.ndarray) -> Tensor:
+        with torch.no_grad():
+            return tensor.copy_(torch.from_numpy(values))
+
+    def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator=None) -> Tensor:
+        return fill(tensor, stream(tensor).normal(mean, std, tensor.shape))
+
+    def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator=None) -> Tensor:
+        return fill(tensor, stream(tensor).uniform(a, b, tensor.shape))
+
+    with mock.patch.multiple(nn.init, normal_=normal_, uniform_=uniform_):
+        yield
+
+
+def initialize(
+    model: nn.Module, init_weights: Callable[[nn.Module], None], seed: int, portable: bool
+) -> None:
+    """Run `init_weights(model)` with these draws; UsageError names a parameter it left out."""
+    with torch.no_grad():
+        for p in model.parameters():
+            p.fill_(float("nan"))  # what survives was forgotten
+    torch.manual_seed(seed)
+    if portable:
+        with portable_draws(model, seed):
+            init_weights(model)
+    else:
+        init_weights(model)
+    forgotten = [name for name, p in model.named_parameters() if not p.isfinite().all()]
+    if forgotten:
+        raise UsageError(f"init_weights left {forgotten[0]} (and {len(forgotten) - 1} more) unset")

@@ -1,0 +1,48 @@
+"""Ranks and devices: one CPU process, one GPU, or any number of ranks under torchrun."""
+
+import os
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+
+from milestones.harness.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Where this process stands.  Without torchrun: rank 0 of 1, and no process group."""
+
+    rank: int
+    world_size: int
+    device: torch.device
+
+
+def start_ranks(device: str = "auto") -> Ranks:
+    """Join the process group if torchrun started us (NCCL on GPUs, gloo on CPUs).
+
+    device: "auto", "cpu" or "cuda".  UsageError if a GPU is asked for and there is none, or if
+    there are more ranks than GPUs.
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    local_rank = int(os.environ.get("LOCAL_RANK", 0))
+    if device == "cuda" and local_rank >= torch.cuda.device_count():
+        raise UsageError(
+            f"rank {local_rank} finds no GPU: this machine has {torch.cuda.device_count()}; "
+            "start fewer ranks or pass --device cpu"
+        )
+    where = torch.device("cuda", local_rank) if device == "cuda" else torch.device("cpu")
+    if where.type == "cuda":
+        torch.cuda.set_device(where)
+    if "RANK" not in os.environ:
+        return Ranks(0, 1, where)
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if where.type == "cuda" else "gloo")
+    return Ranks(dist.get_rank(), dist.get_world_size(), where)
+
+
+def stop_ranks() -> None:
+    """Leave the process group, if there is one."""
+    if dist.is_initialized():
+        dist.destroy_process_group()

@@ -1,0 +1,343 @@
+"""One training run as `train(args, run)` sees it: device, clock, log, run folder, checkpoints.
+
+A run writes `runs/<milestone>/<time>-<preset>/`:
+
+    log.txt         speedrun-shaped lines, for the tools of the field
+    curve.csv       a row a step (harness/curve.py)
+    curve.png       the same as a picture
+    run.json        arguments, versions, hardware, git revision, injected files, summary
+    source/         the script as it ran, and the learner's file
+    checkpoint.pt   every --save-every steps, on SIGTERM or Ctrl-C, and at the end
+"""
+
+import json
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from milestones.harness.clock import Clock
+from milestones.harness.curve import CurveWriter, Row, plot_curve, read_curve
+from milestones.harness.errors import NonFiniteLoss, Stopped, UsageError
+from milestones.harness.initialization import initialize
+from milestones.harness.injection import ROOT, stem_of
+from milestones.harness.ranks import Ranks
+
+PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}  # dense bf16, vendor's data sheets
+
+
+@dataclass(frozen=True)
+class Options:
+    """What may be said of any run of any milestone.  No option changes a curve."""
+
+    implementation: str = ""  # folder whose <milestone>.py replaces the functions in EXERCISES
+    resume: Path | None = None  # run folder to go on with; same preset and arguments
+    save_every: int = 0  # steps between checkpoints; 0: only at the end and when asked to stop
+    folder: Path | None = None  # of this run; default: runs/<milestone>/<time>-<preset>
+    device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: the GPU if there is one
+    threads: int = 1  # on a CPU: one is reproducible and, on a busy machine, fastest
+    quiet: bool = False  # nothing on the terminal but warnings
+
+
+class Run:
+    """Handed to `train`.  Everything here behaves the same on one rank as on many."""
+
+    def __init__(
+        self,
+        script: ModuleType,
+        preset: str,
+        args: Any,
+        options: Options,
+        ranks: Ranks,
+        learner: ModuleType | None = None,
+        in_memory: bool = False,
+    ):
+        self.script, self.preset, self.args, self.options = script, preset, args, options
+        self.rank, self.world_size, self.device = ranks.rank, ranks.world_size, ranks.device
+        self.learner, self.in_memory = learner, in_memory
+        self.milestone = stem_of(script)
+        self.clock = Clock(self.device)
+        self.history: list[Row] = []
+        self.first_step, self.resumed = 0, None
+        self.folder = options.resume or options.folder
+        self.writer, self.bar, self.stop_signal, self.unwritten = None, None, 0, []
+        self.cpu_started = time.process_time()
+        if options.resume:
+            self.read_checkpoint()
+        elif self.folder and (self.folder / "run.json").exists():
+            raise UsageError(f"{self.folder} already holds a run: --resume it or choose another")
+
+    # ------------------------------------------------------------------ for the model
+
+    def initialize(self, model: nn.Module, init_weights: Callable[[nn.Module], None]) -> None:
+        """Run `init_weights(model)` with this run's seed; the same weights on every rank."""
+        initialize(model, init_weights, self.args.seed, self.args.portable_init)
+
+    def compile(self, function: Any) -> Any:
+        """torch.compile a model (in place) or a function with the backend the arguments ask for.
+
+        Inductor is left out on a CPU: there it takes minutes to save milliseconds.
+        """
+        backend = self.args.compile
+        if backend == "no" or (backend == "inductor" and self.device.type == "cpu"):
+            return function
+        if isinstance(function, nn.Module):
+            function.compile(backend=backend)
+            return function
+        return torch.compile(function, backend=backend)
+
+    def check_coverage(self, model: nn.Module, optimizers: list[torch.optim.Optimizer]) -> None:
+        """UsageError unless each parameter is in exactly one group of one optimizer."""
+        held = [id(p) for o in optimizers for g in o.param_groups for p in g["params"]]
+        for name, p in model.named_parameters():
+            if held.count(id(p)) != 1:
+                raise UsageError(f"{name} is in {held.count(id(p))} optimizer groups, not in one")
+
+    def mean_over_ranks(self, value: Tensor) -> Tensor:
+        """The mean of `value` over all ranks, on every rank."""
+        if self.world_size > 1:
+            dist.all_reduce(value, dist.ReduceOp.AVG)
+        return value
+
+    # -------------------------------------------------------------------- for the log
+
+    def note(self, message: str) -> None:
+        """One line on the terminal and in the log, from rank 0."""
+        if self.rank == 0 and not self.in_memory:
+            print(message, file=sys.stderr)
+            self.unwritten.append(message)
+
+    def warn(self, message: str) -> None:
+        self.note(f"warning: {message}")
+
+    def log_validation(self, step: int, val_loss: float) -> None:
+        """Note the validation loss of the weights after `step` updates."""
+        self.row(step, self.clock.milliseconds).val_loss = val_loss
+        self.write_line(
+            f"step:{step}/{self.args.num_iterations} val_loss:{val_loss:.4f}", show=True
+        )
+        if step == self.args.num_iterations:
+            self.write_row()
+
+    def log_train(self, step: int, loss: Tensor) -> None:
+        """Note the training loss of update `step`, a 0-dim tensor, averaged over ranks here.
+
+        The wish to stop travels with it, so that all ranks stop at the same step.
+        """
+        both = torch.stack([loss.double(), loss.new_tensor(self.stop_signal > 0).double()])
+        value, stop = self.mean_over_ranks(both).tolist()
+        self.stop_signal = self.stop_signal or (signal.SIGTERM if stop else 0)
+        self.row(step, self.clock.before).train_loss = value
+        self.write_line(f"step:{step + 1}/{self.args.num_iterations} train_loss:{value:.4f}")
+        self.write_row()
+        if self.bar is not None:
+            self.bar.set_postfix_str(f"train {value:.3f}", refresh=False)
+            self.bar.update(step + 1 - self.bar.n)
+        if not np.isfinite(value):
+            raise NonFiniteLoss(f"the training loss is {value} at step {step}: stopped")
+
+    def row(self, step: int, milliseconds: float) -> Row:
+        """The row of `step`, made on first use."""
+        if not self.history or self.history[-1].step != step:
+            tokens = step * self.args.tokens_per_step
+            self.history.append(Row(step, tokens, train_time_ms=round(milliseconds, 3)))
+        return self.history[-1]
+
+    def write_row(self) -> None:
+        if self.writer:
+            self.writer.append(self.history[-1])
+
+    def write_line(self, text: str, show: bool = False) -> None:
+        if self.rank or self.in_memory:
+            return
+        if self.writer is None:
+            self.open_folder()
+        clock = self.clock
+        line = f"{text} train_time:{clock.milliseconds:.0f}ms step_avg:{clock.step_avg:.2f}ms"
+        for ready in [*self.unwritten, line]:
+            self.log.write(ready + "\n")
+        self.unwritten.clear()
+        if show and not self.options.quiet:
+            tqdm.write(line)
+
+    # ------------------------------------------------------------- for the run folder
+
+    def open_folder(self) -> None:
+        """Create the folder, or tidy the one to be resumed: rows from first_step on go."""
+        if self.folder is None:
+            name = f"{datetime.now():%Y%m%d-%H%M%S}-{self.preset}"
+            self.folder = Path("runs") / self.milestone / name
+        self.folder.mkdir(parents=True, exist_ok=True)
+        curve = self.folder / "curve.csv"
+        earlier = read_curve(curve) if self.options.resume and curve.exists() else []
+        self.history[:0] = [row for row in earlier if row.step < self.first_step]
+        self.writer = CurveWriter(curve, self.history[:-1])
+        self.log = (self.folder / "log.txt").open("a" if earlier else "w", buffering=1)
+        if self.first_step:
+            self.log.write(f"resumed at step {self.first_step}\n")
+        else:
+            self.write_json(self.describe())
+            self.snapshot_sources()
+        show = sys.stderr.isatty() and not self.options.quiet
+        self.bar = tqdm(
+            total=self.args.num_iterations, initial=self.first_step, unit="step",
+            desc=self.milestone, disable=not show, dynamic_ncols=True,
+        )  # fmt: skip
+        if not self.options.quiet:
+            tqdm.write(f"{self.milestone} {self.preset}, {self.device}, writing {self.folder}/")
+
+    def describe(self) -> dict:
+        """run.json: what one needs to run this again, and to believe it."""
+        git = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"]
+        revision = subprocess.run(git, capture_output=True, text=True).stdout.strip()
+        gpu = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else None
+        return {
+            "milestone": self.milestone,
+            "preset": self.preset,
+            "args": asdict(self.args),
+            "implementation": self.options.implementation,
+            "injected": list(self.script.EXERCISES) if self.learner else [],
+            "world_size": self.world_size,
+            "device": gpu or platform.processor() or platform.machine(),
+            "threads": torch.get_num_threads(),
+            "versions": {
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+                "numpy": np.__version__,
+            },
+            "git": revision or None,
+            "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+        }
+
+    def write_json(self, content: dict) -> None:
+        partial = self.folder / "run.partial"
+        partial.write_text(json.dumps(content, indent=2) + "\n")
+        partial.replace(self.folder / "run.json")
+
+    def snapshot_sources(self) -> None:
+        source = self.folder / "source"
+        source.mkdir(exist_ok=True)
+        shutil.copy(self.script.__file__, source / "train_gpt.py")
+        if self.learner:
+            shutil.copy(self.learner.__file__, source / Path(self.learner.__file__).name)
+
+    def finish(self, model: nn.Module) -> None:
+        """Add the summary to run.json, draw the curve, say where everything is."""
+        if self.writer is None:
+            return
+        self.bar.close()
+        content = json.loads((self.folder / "run.json").read_text())
+        content["summary"] = summary = self.summarize(model)
+        self.write_json(content)
+        plot_curve(self.history, f"{self.milestone} {self.preset}", self.folder / "curve.png")
+        if not self.options.quiet:
+            rate = f"{summary['tokens_per_second']:,.0f} tokens/s, " if self.clock.steps else ""
+            print(f"val_loss {summary['val_loss']:.4f}, {rate}curve in {self.folder}/curve.png")
+
+    def summarize(self, model: nn.Module) -> dict:
+        parameters = sum(p.numel() for p in model.parameters())
+        rate = 1000 * self.args.tokens_per_step / self.clock.step_avg
+        summary = {
+            "val_loss": self.history[-1].val_loss,
+            "parameters": parameters,
+            "step_avg_ms": self.clock.step_avg,
+            "tokens_per_second": rate,
+            "cpu_seconds": time.process_time() - self.cpu_started,
+        }
+        if self.device.type == "cuda":
+            name = torch.cuda.get_device_name(self.device)
+            peak = next((flops for gpu, flops in PEAK_FLOPS.items() if gpu in name), None)
+            summary["peak_memory_gib"] = torch.cuda.max_memory_allocated(self.device) / 2**30
+            # 6 FLOPs a parameter and token (forward and backward); attention scores not counted
+            summary["mfu"] = 6 * parameters * rate / (peak * self.world_size) if peak else None
+        return {k: None if v != v else v for k, v in summary.items()}  # nan is not JSON
+
+    # -------------------------------------------------------------------- checkpoints
+
+    def save_due(self, step: int, last_step: bool) -> bool:
+        """Whether to save before update `step`."""
+        if self.in_memory:
+            return False
+        every = self.options.save_every
+        periodic = bool(every) and step % every == 0 and step > self.first_step
+        return last_step or bool(self.stop_signal) or periodic
+
+    def save(self, step: int, state: dict) -> None:
+        """Write checkpoint.pt: `state` (tensors, numbers, strings, dicts) before update `step`.
+
+        The old file stays whole until the new one is.  Raises Stopped if the run was asked to stop.
+        """
+        if self.rank == 0:
+            clock = {"milliseconds": self.clock.milliseconds, "steps": self.clock.steps}
+            content = {"step": step, "clock": clock, "state": state}
+            partial = self.folder / "checkpoint.partial"
+            torch.save(content, partial)
+            partial.replace(self.folder / "checkpoint.pt")
+        if self.stop_signal and step < self.args.num_iterations:
+            raise Stopped(
+                f"stopped before step {step} and saved; to go on, repeat the command with "
+                f"--resume {self.folder}",
+                self.stop_signal,
+            )
+
+    def read_checkpoint(self) -> None:
+        """Find out where the run to be resumed stands.  UsageError if it is another run."""
+        folder = self.options.resume
+        try:
+            before = json.loads((folder / "run.json").read_text())
+        except (OSError, ValueError):
+            raise UsageError(f"--resume {folder}: there is no run in this folder") from None
+        now = {
+            "milestone": self.milestone,
+            "preset": self.preset,
+            "implementation": self.options.implementation,
+            **asdict(self.args),
+        }
+        then = {**before, **before.get("args", {})}
+        for key, value in now.items():
+            if then.get(key) != value:
+                raise UsageError(
+                    f"--resume {folder}: that run has {key} {then.get(key)!r}, this one {value!r}"
+                )
+        if not (folder / "checkpoint.pt").exists():
+            self.warn(f"{folder} holds no checkpoint yet: starting again from step 0")
+            return
+        try:
+            content = torch.load(
+                folder / "checkpoint.pt", map_location=self.device, weights_only=True
+            )
+        except Exception as error:
+            raise UsageError(f"{folder}/checkpoint.pt cannot be read: {error}") from None
+        self.first_step, self.resumed = content["step"], content["state"]
+        self.clock.milliseconds = content["clock"]["milliseconds"]
+        self.clock.steps = content["clock"]["steps"]
+
+    @contextmanager
+    def stops_on_signal(self) -> Iterator[None]:
+        """SIGTERM or a first Ctrl-C: finish the step, save, leave.  A second Ctrl-C: leave now."""
+
+        def ask(number, frame):
+            self.stop_signal = number
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+        before = {n: signal.signal(n, ask) for n in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,556 @@
+"""Milestone 01: clear the deck, then Muon.
+
+Record 4 of the speedrun: 22.3 minutes on 8xH100, 3.25 B tokens of FineWeb, val_loss 3.2785.  Two
+steps at once.  Record 2 cleared the deck: RMSNorm without gains, no biases, rotary positions and a
+trapezoid schedule.  Records 3 and 4 brought Muon (Keller Jordan, 2024) for the matrices of the
+blocks: momentum, orthogonalised.
+
+    python -m milestones.milestone01_muon.train_gpt tiny
+    torchrun --standalone --nproc_per_node=8 -m milestones.milestone01_muon.train_gpt record
+
+Shapes: B sequences, T tokens each, D = model_dim, H heads of width h = D / H, V = vocab_size.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from data.shards import find_shards, read_shard
+from milestones.harness import Run, UsageError, main
+
+# ------------------------------------------------------------------------------ hyper-parameters
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """The defaults are the record's own numbers."""
+
+    # data
+    train_files: str = "data/fineweb10B/fineweb_train_*.bin"  # token shards, a glob pattern
+    val_files: str = "data/fineweb10B/fineweb_val_*.bin"  # token shards, a glob pattern
+    batch_size: int = 512  # sequences per step, over all ranks: 524,288 tokens
+    device_batch_size: int = 64  # sequences a GPU takes at once; fewer need less memory, same curve
+    sequence_length: int = 1024  # tokens
+    allow_repeat: bool = False  # go round again when the shards hold too few tokens for the run
+    # model
+    vocab_size: int = 50257  # GPT-2's encoding
+    num_layers: int = 12
+    num_heads: int = 12
+    model_dim: int = 768
+    norm_eps: float = 1e-6  # of rms_norm
+    rotary_base: float = 10_000.0
+    # AdamW, for the tied table
+    learning_rate: float = 0.0036  # at the peak of the schedule
+    beta1: float = 0.9
+    beta2: float = 0.95
+    adam_eps: float = 1e-8
+    # Muon, for the matrices of the blocks
+    muon_learning_rate: float = 0.00036  # a tenth of AdamW's
+    momentum: float = 0.95
+    nesterov: bool = True
+    newton_schulz_steps: int = 5
+    newton_schulz_eps: float = 1e-7  # a gradient that is exactly zero must not become 0 / 0
+    newton_schulz_dtype: Literal["bfloat16", "float32", "float64"] = "bfloat16"
+    # schedule
+    num_iterations: int = 6200
+    warmup_iters: int = 0  # an orthogonalised update is bounded from the first step on
+    warmdown_iters: int = 1800
+    # evaluation
+    val_loss_every: int = 125  # steps
+    val_batches: int = 20  # batches of batch_size sequences: 10,485,760 tokens
+    # arithmetic
+    dtype: Literal["float32", "float64"] = "float32"  # of weights, gradients and optimizer state
+    autocast: bool = True  # matrix products in bfloat16
+    compile: Literal["no", "aot_eager", "inductor"] = "inductor"  # backend of torch.compile
+    fused: bool = True  # one kernel for the whole AdamW step
+    # bookkeeping
+    untimed_steps: int = 10  # at the start of a run or a resumed one
+    portable_init: bool = False  # initial weights from numpy, the same under every torch version
+    seed: int = 1  # of the initial weights
+
+    @property
+    def tokens_per_step(self) -> int:
+        return self.batch_size * self.sequence_length
+
+    def check(self, world_size: int) -> None:
+        """Raise UsageError if these numbers cannot train on `world_size` ranks."""
+        if self.batch_size % world_size:
+            raise UsageError(f"batch_size {self.batch_size} does not divide by {world_size} ranks")
+        rows = self.batch_size // world_size
+        if rows % min(rows, self.device_batch_size):
+            raise UsageError(
+                f"each rank has {rows} sequences a step: not a multiple of "
+                f"device_batch_size {self.device_batch_size}"
+            )
+        if self.model_dim % self.num_heads:
+            raise UsageError(
+                f"model_dim {self.model_dim} is not a multiple of {self.num_heads} heads"
+            )
+        if self.model_dim // self.num_heads % 2:
+            raise UsageError("rotary positions need heads of even width: model_dim / num_heads")
+        if self.warmup_iters + self.warmdown_iters > self.num_iterations:
+            raise UsageError("warmup_iters + warmdown_iters must not exceed num_iterations")
+
+
+PRESETS = {
+    "exact": Hyperparameters(  # the grader's run: float64, 40 steps, the whole schedule
+        train_files="data/exact/exact_train.bin",
+        val_files="data/exact/exact_val.bin",
+        batch_size=12,
+        device_batch_size=6,
+        sequence_length=32,
+        vocab_size=128,
+        num_layers=4,
+        num_heads=2,
+        model_dim=32,
+        learning_rate=4e-3,
+        adam_eps=1e-6,  # a smaller one lets Adam blow rounding noise up to full steps
+        muon_learning_rate=1.25e-3,
+        newton_schulz_dtype="float64",
+        num_iterations=40,
+        warmup_iters=4,  # the record has none; here the curve sees a learner's
+        warmdown_iters=12,
+        val_loss_every=20,
+        val_batches=2,
+        dtype="float64",
+        autocast=False,
+        compile="no",
+        fused=False,
+        portable_init=True,
+    ),
+    "tiny": Hyperparameters(  # the race on a laptop: the embedded corpus, 307,200 tokens
+        train_files="data/corpus/corpus_train_*.bin",
+        val_files="data/corpus/corpus_val_*.bin",
+        batch_size=8,
+        device_batch_size=8,
+        sequence_length=64,
+        vocab_size=128,
+        num_layers=4,
+        num_heads=4,
+        model_dim=64,
+        learning_rate=4e-3,
+        muon_learning_rate=1.25e-3,
+        newton_schulz_dtype="float32",
+        num_iterations=600,
+        warmdown_iters=240,
+        val_loss_every=25,
+        val_batches=16,
+        autocast=False,
+        compile="no",
+        fused=False,
+    ),
+    "record": Hyperparameters(),
+}
+
+EXERCISES = (
+    "get_lr",
+    "zeropower_via_newtonschulz",
+    "split_qkv",
+    "Muon",
+    "split_parameters",
+)
+COMPILED = ("zeropower_via_newtonschulz",)  # on its own, where the preset compiles
+
+# ------------------------------------------------------------------------------------------ data
+
+
+def batches_in_shard(num_tokens: int, batch_size: int, sequence_length: int) -> int:
+    """How many batches a shard of `num_tokens` yields: the last target needs one token more."""
+    return (num_tokens - 1) // (batch_size * sequence_length)
+
+
+def cut_batch(
+    shard: np.ndarray,
+    index: int,
+    batch_size: int,
+    sequence_length: int,
+    rank: int = 0,
+    world_size: int = 1,
+) -> tuple[Tensor, Tensor]:
+    """This rank's rows of batch `index` of a shard: inputs and targets, int64 (rows, T).
+
+    The ranks cut one shared window into equal runs of rows, so the tokens of a step are the same
+    for every world size.  (Upstream gave each rank a position of its own, and ranks left a shard
+    at different steps.)  Targets are the inputs one token later, across the ends of rows too.
+    """
+    rows = batch_size // world_size
+    start = (index * batch_size + rank * rows) * sequence_length
+    window = shard[start : start + rows * sequence_length + 1].astype(np.int64)
+    tokens = torch.from_numpy(window)
+    return tokens[:-1].view(rows, sequence_length), tokens[1:].view(rows, sequence_length)
+
+
+class TokenBatches:
+    """All batches of a list of shards, in order: `batches[index]` is (inputs, targets).
+
+    A batch depends on its index alone, so a resumed run reads what the killed one would have read.
+    Batches do not cross shards; the tail of a shard is dropped.
+    """
+
+    def __init__(self, files: str, num_batches: int, args: Hyperparameters, run: Run):
+        self.args, self.run = args, run
+        paths = find_shards(files)
+        self.shards = [read_shard(path) for path in paths]
+        batches = [
+            batches_in_shard(len(s), args.batch_size, args.sequence_length) for s in self.shards
+        ]
+        self.ends = np.cumsum(batches)  # index of the first batch after each shard
+        available = int(self.ends[-1])
+        if available < num_batches and not (available and args.allow_repeat):
+            raise UsageError(
+                f"{files}: {available} batches of {args.tokens_per_step:,} tokens, the run needs "
+                f"{num_batches}: get more shards, shorten the run, or pass --allow-repeat"
+            )
+        if available < num_batches:
+            run.warn(f"{files}: {available} batches for {num_batches}; the text will REPEAT")
+        self[0]  # a vocabulary that is too small shows here, before any work
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        args, run = self.args, self.run
+        index %= int(self.ends[-1])
+        which = int(np.searchsorted(self.ends, index, side="right"))
+        index -= int(self.ends[which - 1]) if which else 0
+        inputs, targets = cut_batch(
+            self.shards[which],
+            index,
+            args.batch_size,
+            args.sequence_length,
+            run.rank,
+            run.world_size,
+        )
+        if inputs.max() >= args.vocab_size:
+            raise UsageError(
+                f"token {int(inputs.max())} in the text, but vocab_size is {args.vocab_size}"
+            )
+        return inputs.to(run.device, non_blocking=True), targets.to(run.device, non_blocking=True)
+
+
+# ----------------------------------------------------------------------------------------- model
+
+
+def rms_norm(x: Tensor, eps: float) -> Tensor:
+    """x over its root mean square along the last dimension; no gain.  At least float32 inside."""
+    y = x.to(torch.promote_types(x.dtype, torch.float32))
+    return (y * torch.rsqrt(y.square().mean(dim=-1, keepdim=True) + eps)).type_as(x)
+
+
+def rotary(x: Tensor, base: float) -> Tensor:
+    """Rotate the pairs (j, j + h/2) of x (B, T, H, h) by -position * base^(-2j/h).
+
+    A product of two vectors so turned depends on their distance alone (RoPE: Su et al., 2021).
+    At least float32 throughout: bfloat16 cannot tell positions beyond 256 apart.
+    """
+    T, h = x.size(1), x.size(3)
+    like = {"dtype": torch.promote_types(x.dtype, torch.float32), "device": x.device}
+    frequencies = base ** (-torch.arange(0, h, 2, **like) / h)  # radians a position, (h/2,)
+    angles = torch.outer(torch.arange(T, **like), frequencies)  # (T, h/2)
+    cos, sin = angles.cos()[:, None], angles.sin()[:, None]  # (T, 1, h/2), the same in all heads
+    a, b = x.chunk(2, dim=3)
+    return torch.cat([a * cos + b * sin, b * cos - a * sin], dim=3)
+
+
+class CausalSelfAttention(nn.Module):
+    """Each position looks at itself and at what came before it, through H heads."""
+
+    def __init__(self, args: Hyperparameters):
+        super().__init__()
+        self.num_heads = args.num_heads
+        self.rotary_base = args.rotary_base
+        self.c_attn = nn.Linear(args.model_dim, 3 * args.model_dim, bias=False)  # q, k, v
+        self.c_proj = nn.Linear(args.model_dim, args.model_dim, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        B, T, D = x.shape
+        q, k, v = self.c_attn(x).view(B, T, 3, self.num_heads, -1).unbind(2)  # each (B, T, H, h)
+        q, k = rotary(q, self.rotary_base), rotary(k, self.rotary_base)
+        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # (B, H, T, h)
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)  # scores / sqrt(h)
+        return self.c_proj(y.transpose(1, 2).reshape(B, T, D))
+
+
+class MLP(nn.Module):
+    """Four times as wide inside."""
+
+    def __init__(self, args: Hyperparameters):
+        super().__init__()
+        self.c_fc = nn.Linear(args.model_dim, 4 * args.model_dim, bias=False)
+        self.c_proj = nn.Linear(4 * args.model_dim, args.model_dim, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.c_proj(F.gelu(self.c_fc(x)))
+
+
+class Block(nn.Module):
+    """Attention, then MLP, each added to the residual stream x (B, T, D)."""
+
+    def __init__(self, args: Hyperparameters):
+        super().__init__()
+        self.norm_eps = args.norm_eps
+        self.attn_scale = 1 / math.sqrt(2 * args.num_layers)  # instead of smaller initial weights
+        self.attn = CausalSelfAttention(args)
+        self.mlp = MLP(args)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attn_scale * self.attn(rms_norm(x, self.norm_eps))
+        return x + self.mlp(rms_norm(x, self.norm_eps))
+
+
+class GPT(nn.Module):
+    """GPT-2 (Radford et al., 2019).  Parameter names are llm.c's."""
+
+    def __init__(self, args: Hyperparameters):
+        super().__init__()
+        self.autocast = args.autocast
+        self.norm_eps = args.norm_eps
+        self.wte = nn.Embedding(args.vocab_size, args.model_dim)
+        self.h = nn.ModuleList([Block(args) for _ in range(args.num_layers)])
+        self.lm_head = nn.Linear(args.model_dim, args.vocab_size, bias=False)
+        self.lm_head.weight = self.wte.weight  # tied: one table reads and writes tokens
+
+    def logits(self, inputs: Tensor) -> Tensor:
+        """Scores of the next token, (B, T, V), for token ids (B, T)."""
+        x = self.wte(inputs)  # (B, T, D)
+        for block in self.h:
+            x = block(x)
+        return self.lm_head(rms_norm(x, self.norm_eps))
+
+    def forward(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Mean cross-entropy in nats; inputs and targets are token ids (B, T)."""
+        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=self.autocast):
+            logits = self.logits(inputs)
+            logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+            return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+
+
+def init_weights(model: GPT) -> None:
+    """Every matrix U(-1/sqrt(in), 1/sqrt(in)), PyTorch's default for a linear; the table as a head."""
+    for p in model.parameters():
+        bound = 1 / math.sqrt(p.size(1))  # weights are stored (out, in)
+        nn.init.uniform_(p, -bound, bound)
+
+
+# ------------------------------------------------------------------------------------- optimizer
+
+
+def zeropower_via_newtonschulz(U: Tensor, steps: int, eps: float, dtype: torch.dtype) -> Tensor:
+    """Roughly the nearest semi-orthogonal matrix to U (rows, cols): same shape, in `dtype`.
+
+    Each iteration applies p(s) = a s + b s^3 + c s^5 to the singular values and keeps the singular
+    vectors.  The coefficients (Keller Jordan, 2024) are steep at 0, so that after five iterations
+    whatever was above 0.002 lies between 0.68 and 1.21; they do not converge to 1, and need not.
+    """
+    a, b, c = 3.4445, -4.7750, 2.0315
+    X = U.to(dtype) / (U.norm() + eps)  # Frobenius norm 1, so no singular value exceeds 1
+    tall = U.size(0) > U.size(1)
+    if tall:
+        X = X.T  # the Gram matrix below is then the small one of the two
+    for _ in range(steps):
+        A = X @ X.T
+        B = A @ X
+        X = a * X + b * B + c * A @ B
+    return X.T if tall else X
+
+
+def split_qkv(U: Tensor) -> tuple[Tensor, ...]:
+    """The maps a matrix holds: q, k, v if it is three times as tall as wide, else itself alone.
+
+    Orthogonalised jointly, the one with the smallest gradient would get the smallest update.
+    """
+    rows, cols = U.shape
+    return U.split(cols) if rows == 3 * cols else (U,)
+
+
+class Muon(torch.optim.Optimizer):
+    """MomentUm Orthogonalised by Newton-Schulz (Keller Jordan, 2024), for matrices inside blocks.
+
+    Not for embeddings or the head: their rows are looked up one by one and want a step size each.
+    The update's entries have root mean square 1, so `lr` is a step per entry, as Adam's is.
+    """
+
+    def __init__(
+        self,
+        params: list[Tensor],
+        lr: float,
+        momentum: float,
+        nesterov: bool,
+        newton_schulz_steps: int,
+        newton_schulz_eps: float,
+        newton_schulz_dtype: torch.dtype,
+    ):
+        self.newton_schulz = (newton_schulz_steps, newton_schulz_eps, newton_schulz_dtype)
+        super().__init__(params, {"lr": lr, "momentum": momentum, "nesterov": nesterov})
+
+    @torch.no_grad()
+    def step(self) -> None:
+        for group in self.param_groups:
+            mu = group["momentum"]
+            for p in group["params"]:
+                state = self.state[p]
+                if not state:
+                    state["momentum_buffer"] = torch.zeros_like(p)
+                M = state["momentum_buffer"].mul_(mu).add_(p.grad)  # a sum: no factor 1 - mu
+                U = p.grad + mu * M if group["nesterov"] else M  # looks ahead with the new M
+                pieces = [
+                    zeropower_via_newtonschulz(piece, *self.newton_schulz) for piece in split_qkv(U)
+                ]
+                scale = math.sqrt(max(pieces[0].shape))  # an orthogonal m x n: mean square 1/max
+                p.add_(torch.cat(pieces).to(p.dtype), alpha=-group["lr"] * scale)
+
+
+def split_parameters(model: GPT) -> tuple[list[Tensor], list[Tensor]]:
+    """(for AdamW, for Muon): the tied table, and every matrix inside the blocks."""
+    return [model.wte.weight], list(model.h.parameters())
+
+
+def build_optimizers(model: GPT, args: Hyperparameters) -> list[torch.optim.Optimizer]:
+    """AdamW for the table, Muon for the rest."""
+    table, matrices = split_parameters(model)
+    adamw = torch.optim.AdamW(
+        table,
+        lr=args.learning_rate,
+        betas=(args.beta1, args.beta2),
+        eps=args.adam_eps,
+        weight_decay=0.0,
+        fused=args.fused,
+    )
+    muon = Muon(
+        matrices,
+        lr=args.muon_learning_rate,
+        momentum=args.momentum,
+        nesterov=args.nesterov,
+        newton_schulz_steps=args.newton_schulz_steps,
+        newton_schulz_eps=args.newton_schulz_eps,
+        newton_schulz_dtype=getattr(torch, args.newton_schulz_dtype),
+    )
+    return [adamw, muon]
+
+
+def forward_backward(
+    model: nn.Module, inputs: Tensor, targets: Tensor, device_batch_size: int
+) -> Tensor:
+    """Leave in .grad the gradient of the mean loss over all rows of this rank; return that loss.
+
+    Rows go through the model `device_batch_size` at a time.  Gradients add up over backward passes,
+    so each micro-batch's mean loss counts one part in as many as there are micro-batches.
+    """
+    micro_batches = list(
+        zip(inputs.split(device_batch_size), targets.split(device_batch_size), strict=True)
+    )
+    losses = []
+    for x, y in micro_batches:
+        loss = model(x, y) / len(micro_batches)
+        loss.backward()
+        losses.append(loss.detach())
+    return torch.stack(losses).sum()
+
+
+def average_gradients(model: nn.Module, run: Run) -> None:
+    """Every rank gets the mean gradient over ranks, by one all-reduce a tensor."""
+    if run.world_size > 1:
+        grads = [p.grad for p in model.parameters()]
+        works = [dist.all_reduce(g, dist.ReduceOp.AVG, async_op=True) for g in grads]
+        for work in works:
+            work.wait()
+
+
+def optimizer_step(
+    model: nn.Module, optimizers: list[torch.optim.Optimizer], args: Hyperparameters
+) -> None:
+    """Update, and clear the gradients for the next step."""
+    for optimizer in optimizers:
+        optimizer.step()
+    model.zero_grad(set_to_none=True)
+
+
+# -------------------------------------------------------------------------------------- schedule
+
+
+def get_lr(step: int, args: Hyperparameters) -> float:
+    """Factor on the learning rates at `step`, a trapezoid: linear up, flat, linear down to 1/C."""
+    if step < args.warmup_iters:
+        return (step + 1) / args.warmup_iters
+    if step < args.num_iterations - args.warmdown_iters:
+        return 1.0
+    return (args.num_iterations - step) / args.warmdown_iters
+
+
+def set_schedules(
+    optimizers: list[torch.optim.Optimizer], step: int, args: Hyperparameters
+) -> None:
+    """Set every group's learning rate for this step; the first call notes the peak."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group.setdefault("peak_lr", group["lr"])
+            group["lr"] = group["peak_lr"] * get_lr(step, args)
+
+
+# ------------------------------------------------------------------------------------ evaluation
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, batches: TokenBatches, args: Hyperparameters, run: Run) -> float:
+    """Mean loss over the same `val_batches` batches each time, over all ranks, in nats."""
+    losses = []
+    for index in range(args.val_batches):
+        inputs, targets = batches[index]
+        n = args.device_batch_size
+        losses += [model(x, y) for x, y in zip(inputs.split(n), targets.split(n), strict=True)]
+    return run.mean_over_ranks(torch.stack(losses).mean()).item()
+
+
+# -------------------------------------------------------------------------------------- training
+
+
+def checkpoint(model: nn.Module, optimizers: list[torch.optim.Optimizer]) -> dict:
+    """All that the next step depends on; batches and schedules follow from the step's number."""
+    return {"model": model.state_dict(), "optimizers": [o.state_dict() for o in optimizers]}
+
+
+def load_checkpoint(state: dict, model: nn.Module, optimizers: list[torch.optim.Optimizer]) -> None:
+    """The inverse of `checkpoint`, in place."""
+    model.load_state_dict(state["model"])
+    for optimizer, optimizer_state in zip(optimizers, state["optimizers"], strict=True):
+        optimizer.load_state_dict(optimizer_state)
+
+
+def train(args: Hyperparameters, run: Run) -> GPT:
+    """The whole run, top to bottom.  Returns the trained model."""
+    train_batches = TokenBatches(args.train_files, args.num_iterations, args, run)
+    val_batches = TokenBatches(args.val_files, args.val_batches, args, run)
+
+    model = GPT(args).to(run.device, getattr(torch, args.dtype))
+    run.initialize(model, init_weights)
+    run.compile(model)
+    optimizers = build_optimizers(model, args)
+    run.check_coverage(model, optimizers)
+    if run.resumed:
+        load_checkpoint(run.resumed, model, optimizers)
+
+    for step in range(run.first_step, args.num_iterations + 1):
+        last_step = step == args.num_iterations  # only measured: N updates make N + 1 rows
+        if last_step or step % args.val_loss_every == 0:
+            run.log_validation(step, evaluate(model, val_batches, args, run))
+        if run.save_due(step, last_step):
+            run.save(step, checkpoint(model, optimizers))
+        if last_step:
+            break
+
+        # Validation and saving are off the clock, and so are the first steps, which compile.
+        with run.clock.timed(counts=step >= run.first_step + args.untimed_steps):
+            inputs, targets = train_batches[step]
+            set_schedules(optimizers, step, args)
+            loss = forward_backward(model, inputs, targets, args.device_batch_size)
+            average_gradients(model, run)
+            optimizer_step(model, optimizers, args)
+        run.log_train(step, loss)
+    return model
+
+
+if __name__ == "__main__":
+    main("milestones.milestone01_muon.train_gpt")
