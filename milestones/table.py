@@ -1,0 +1,52 @@
+"""milestones.toml as objects: the one table of milestones, for the race, the board and the book."""
+
+import re
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from milestones.harness import UsageError
+
+
+@dataclass(frozen=True)
+class Milestone:
+    """One milestone; figures are those of the published run, on 8xH100."""
+
+    stem: str  # "milestone01_muon": its folder, exercise, solution, notebook and test
+    title: str
+    record: str  # its number in the speedrun's table
+    idea: str
+    params: int
+    steps: int
+    tokens: int
+    val_loss: float  # nats
+    minutes: float
+    log: str  # folder in upstream's records/track_1_short
+
+    @property
+    def number(self) -> str:
+        return self.stem[len("milestone") :][:2]
+
+    @property
+    def short(self) -> str:
+        """ "01 muon" """
+        return self.stem.removeprefix("milestone").replace("_", " ")
+
+
+@cache
+def milestones() -> list[Milestone]:
+    """All milestones, in order."""
+    with (Path(__file__).parent / "milestones.toml").open("rb") as file:
+        return [Milestone(stem, **entry) for stem, entry in sorted(tomllib.load(file).items())]
+
+
+def find_milestone(name: str) -> Milestone:
+    """By "01", "milestone01" or the whole stem.  UsageError if there is none."""
+    digits = re.match(r"(?:milestone)?(\d\d)(?:_|$)", name)
+    found = [m for m in milestones() if digits and m.number == digits[1]]
+    if not found or (name.startswith("milestone") and not found[0].stem.startswith(name)):
+        raise UsageError(
+            f"there is no milestone {name}: choose from {', '.join(m.stem for m in milestones())}"
+        )
+    return found[0]
