@@ -40,7 +40,7 @@ test-all: $(VENV)/ready
 
 # How far noise, equivalent code and mistakes move the exact curve: tests/grader/resolution.md
 resolution: $(VENV)/ready
-	$(BIN)/python -m tests.grader.resolution
+	$(BIN)/python -m tests.grader.resolution $(if $(OTHER_PYTHONS),--other-pythons $(OTHER_PYTHONS))
 
 # The lock, from scratch: newest versions the metadata allow, one torch, no local suffixes
 lock:
