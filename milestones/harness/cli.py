@@ -1,6 +1,7 @@
 """From the command line to a run: `main` is the last line of every train_gpt.py."""
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,7 +16,7 @@ from data.shards import ShardError
 from milestones.harness.curve import Row
 from milestones.harness.errors import NonFiniteLoss, Stopped, UsageError
 from milestones.harness.injection import injected, load_implementation
-from milestones.harness.ranks import Ranks, start_ranks, stop_ranks
+from milestones.harness.ranks import Ranks, first_to_fail, start_ranks, stop_ranks
 from milestones.harness.run import Options, Run
 
 PRESET_HELP = {
@@ -45,6 +46,7 @@ def parse(script: ModuleType, argv: Sequence[str] | None = None) -> tuple[str, A
         prog=f"python -m {script.__name__}",
         description=script.__doc__.split("\n\n")[0],
         args=argv,
+        console_outputs=os.environ.get("RANK", "0") == "0",
     )
     return chosen.preset, chosen.hyperparameters, chosen.run
 
@@ -57,6 +59,7 @@ def execute(
     Raises UsageError or ShardError before any work, NonFiniteLoss or Stopped on the way.
     """
     options = options or Options()
+    options.check()
     ranks = start_ranks("cpu" if preset == "exact" else options.device)
     if ranks.device.type == "cpu":
         torch.set_num_threads(options.threads)
@@ -106,14 +109,14 @@ def main(module: str, argv: Sequence[str] | None = None) -> None:
     code, message = 0, ""
     try:
         execute(script, preset, args, options)
-    except (UsageError, ShardError) as error:
-        code, message = 2, f"error: {error}"
-    except (NotImplementedError, NonFiniteLoss) as error:
-        code, message = 1, f"error: {error}"
+    except (UsageError, ShardError, NotImplementedError, NonFiniteLoss) as error:
+        code = 2 if isinstance(error, (UsageError, ShardError)) else 1
+        message = f"error: {error}" if first_to_fail() else ""
     except Stopped as stopped:
         code, message = 128 + stopped.signal, str(stopped)
     finally:
         stop_ranks()
-    if code:
+    if message:
         print(message, file=sys.stderr)
+    if code:
         sys.exit(code)

@@ -48,10 +48,13 @@ def initialize(
             p.fill_(float("nan"))  # what survives was forgotten
     torch.manual_seed(seed)
     if portable:
+        if not 0 <= seed < 2**32:
+            raise UsageError(f"--seed {seed}: portable draws take seeds from 0 to 2^32 - 1")
         with portable_draws(model, seed):
             init_weights(model)
     else:
         init_weights(model)
     forgotten = [name for name, p in model.named_parameters() if not p.isfinite().all()]
     if forgotten:
-        raise UsageError(f"init_weights left {forgotten[0]} (and {len(forgotten) - 1} more) unset")
+        others = f" (and {len(forgotten) - 1} more)" if len(forgotten) > 1 else ""
+        raise UsageError(f"init_weights left {forgotten[0]}{others} unset")

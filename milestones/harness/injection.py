@@ -7,6 +7,7 @@ wrong implementation would then score a perfect curve.  The chain check forbids 
 """
 
 import importlib.util
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,10 +34,12 @@ def load_implementation(target: str, script: ModuleType) -> ModuleType:
         raise UsageError(f"--implementation {target}: there is no {path.name} in {folder}/")
     spec = importlib.util.spec_from_file_location(f"implementation.{path.stem}", path)
     learner = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = learner  # torch.compile looks there for a function's globals
     try:
         spec.loader.exec_module(learner)
     except SyntaxError as error:
-        raise UsageError(f"{path}:{error.lineno}: {error.msg}") from error
+        file = path if error.filename == learner.__file__ else error.filename
+        raise UsageError(f"{file}:{error.lineno}: {error.msg}") from error
     except Exception as error:
         raise UsageError(f"{path} does not load: {type(error).__name__}: {error}") from error
     missing = [name for name in script.EXERCISES if not hasattr(learner, name)]
@@ -77,4 +80,6 @@ def injected(
         yield
     finally:
         for module, old in zip(modules, before, strict=True):
+            for name in bindings.keys() - old.keys():
+                delattr(module, name)
             vars(module).update(old)

@@ -42,6 +42,16 @@ def start_ranks(device: str = "auto") -> Ranks:
     return Ranks(dist.get_rank(), dist.get_world_size(), where)
 
 
+def first_to_fail() -> bool:
+    """Whether no other rank has asked this before: an error of all ranks is printed by one."""
+    if not dist.is_initialized():
+        return True
+    try:
+        return dist.distributed_c10d._get_default_store().add("failed", 1) == 1
+    except RuntimeError:  # the store has gone with the rank that kept it
+        return False
+
+
 def stop_ranks() -> None:
     """Leave the process group, if there is one."""
     if dist.is_initialized():

@@ -10,6 +10,7 @@ A run writes `runs/<milestone>/<time>-<preset>/`:
     checkpoint.pt   every --save-every steps, on SIGTERM or Ctrl-C, and at the end
 """
 
+import itertools
 import json
 import platform
 import shutil
@@ -53,6 +54,27 @@ class Options:
     threads: int = 1  # on a CPU: one is reproducible and, on a busy machine, fastest
     quiet: bool = False  # nothing on the terminal but warnings
 
+    def check(self) -> None:
+        """Raise UsageError if these cannot be followed."""
+        if self.threads < 1:
+            raise UsageError(f"--threads {self.threads}: at least one is needed")
+        if self.save_every < 0:
+            raise UsageError(f"--save-every {self.save_every}: 0 or a number of steps is needed")
+        if self.resume and self.folder:
+            raise UsageError("--resume names the run folder: leave --folder out")
+
+
+def new_folder(path: Path) -> Path:
+    """Create `path`, or if a run that began in the same second has it, `path`-2, -3 and so on."""
+    names = (f"{path.name}-{number}" for number in itertools.count(2))
+    folder = path
+    while True:
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            folder = path.with_name(next(names))
+
 
 class Run:
     """Handed to `train`.  Everything here behaves the same on one rank as on many."""
@@ -75,12 +97,16 @@ class Run:
         self.history: list[Row] = []
         self.first_step, self.resumed = 0, None
         self.folder = options.resume or options.folder
-        self.writer, self.bar, self.stop_signal, self.unwritten = None, None, 0, []
+        self.writer, self.bar, self.unwritten = None, None, []
+        self.asked_to_stop = 0  # the signal this rank has received
+        self.stop_signal = 0  # the same once all ranks know, at the end of a step
         self.cpu_started = time.process_time()
         if options.resume:
             self.read_checkpoint()
         elif self.folder and (self.folder / "run.json").exists():
             raise UsageError(f"{self.folder} already holds a run: --resume it or choose another")
+        elif self.folder and self.folder.exists() and not self.folder.is_dir():
+            raise UsageError(f"--folder {self.folder} is a file: choose another name")
 
     # ------------------------------------------------------------------ for the model
 
@@ -117,13 +143,17 @@ class Run:
     # -------------------------------------------------------------------- for the log
 
     def note(self, message: str) -> None:
-        """One line on the terminal and in the log, from rank 0."""
+        """One line on the terminal (unless --quiet) and in the log, from rank 0."""
         if self.rank == 0 and not self.in_memory:
-            print(message, file=sys.stderr)
+            if not self.options.quiet:
+                print(message, file=sys.stderr)
             self.unwritten.append(message)
 
     def warn(self, message: str) -> None:
-        self.note(f"warning: {message}")
+        """The same, --quiet or not."""
+        if self.rank == 0 and not self.in_memory:
+            print(f"warning: {message}", file=sys.stderr)
+            self.unwritten.append(f"warning: {message}")
 
     def log_validation(self, step: int, val_loss: float) -> None:
         """Note the validation loss of the weights after `step` updates."""
@@ -133,15 +163,17 @@ class Run:
         )
         if step == self.args.num_iterations:
             self.write_row()
+            if not np.isfinite(val_loss):  # before the last step the training loss says so
+                raise NonFiniteLoss(f"the validation loss is {val_loss} after the last step")
 
     def log_train(self, step: int, loss: Tensor) -> None:
         """Note the training loss of update `step`, a 0-dim tensor, averaged over ranks here.
 
         The wish to stop travels with it, so that all ranks stop at the same step.
         """
-        both = torch.stack([loss.double(), loss.new_tensor(self.stop_signal > 0).double()])
+        both = torch.stack([loss.double(), loss.new_tensor(self.asked_to_stop > 0).double()])
         value, stop = self.mean_over_ranks(both).tolist()
-        self.stop_signal = self.stop_signal or (signal.SIGTERM if stop else 0)
+        self.stop_signal = (self.asked_to_stop or signal.SIGTERM) if stop else 0
         self.row(step, self.clock.before).train_loss = value
         self.write_line(f"step:{step + 1}/{self.args.num_iterations} train_loss:{value:.4f}")
         self.write_row()
@@ -181,7 +213,7 @@ class Run:
         """Create the folder, or tidy the one to be resumed: rows from first_step on go."""
         if self.folder is None:
             name = f"{datetime.now():%Y%m%d-%H%M%S}-{self.preset}"
-            self.folder = Path("runs") / self.milestone / name
+            self.folder = new_folder(Path("runs") / self.milestone / name)
         self.folder.mkdir(parents=True, exist_ok=True)
         curve = self.folder / "curve.csv"
         earlier = read_curve(curve) if self.options.resume and curve.exists() else []
@@ -289,18 +321,19 @@ class Run:
             torch.save(content, partial)
             partial.replace(self.folder / "checkpoint.pt")
         if self.stop_signal and step < self.args.num_iterations:
-            raise Stopped(
+            message = (
                 f"stopped before step {step} and saved; to go on, repeat the command with "
-                f"--resume {self.folder}",
-                self.stop_signal,
+                f"--resume {self.folder}"
             )
+            raise Stopped(message if self.rank == 0 else "", self.stop_signal)
 
     def read_checkpoint(self) -> None:
         """Find out where the run to be resumed stands.  UsageError if it is another run."""
         folder = self.options.resume
         try:
             before = json.loads((folder / "run.json").read_text())
-        except (OSError, ValueError):
+            then = {**before, **before["args"]}
+        except (OSError, ValueError, TypeError, KeyError):
             raise UsageError(f"--resume {folder}: there is no run in this folder") from None
         now = {
             "milestone": self.milestone,
@@ -308,8 +341,7 @@ class Run:
             "implementation": self.options.implementation,
             **asdict(self.args),
         }
-        then = {**before, **before.get("args", {})}
-        for key, value in now.items():
+        for key, value in json.loads(json.dumps(now)).items():  # as run.json keeps them
             if then.get(key) != value:
                 raise UsageError(
                     f"--resume {folder}: that run has {key} {then.get(key)!r}, this one {value!r}"
@@ -321,18 +353,21 @@ class Run:
             content = torch.load(
                 folder / "checkpoint.pt", map_location=self.device, weights_only=True
             )
+            self.first_step, self.resumed = content["step"], content["state"]
+            self.clock.milliseconds = content["clock"]["milliseconds"]
+            self.clock.steps = content["clock"]["steps"]
         except Exception as error:
-            raise UsageError(f"{folder}/checkpoint.pt cannot be read: {error}") from None
-        self.first_step, self.resumed = content["step"], content["state"]
-        self.clock.milliseconds = content["clock"]["milliseconds"]
-        self.clock.steps = content["clock"]["steps"]
+            raise UsageError(  # torch's own text runs to pages and advises to switch checks off
+                f"{folder}/checkpoint.pt cannot be read ({type(error).__name__}): "
+                "delete it to start again from step 0"
+            ) from None
 
     @contextmanager
     def stops_on_signal(self) -> Iterator[None]:
         """SIGTERM or a first Ctrl-C: finish the step, save, leave.  A second Ctrl-C: leave now."""
 
         def ask(number, frame):
-            self.stop_signal = number
+            self.asked_to_stop = number
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
         before = {n: signal.signal(n, ask) for n in (signal.SIGTERM, signal.SIGINT)}

@@ -1,0 +1,105 @@
+"""Let a trained model write: text from a run folder's checkpoint.
+
+python -m milestones.sample runs/milestone01_muon/20261121-094017-tiny
+python -m milestones.sample RUN --prompt "The people of" --untrained
+"""
+
+import importlib
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import tyro
+
+from data import synthetic
+from milestones.harness import UsageError
+from milestones.harness.initialization import initialize
+
+
+@dataclass(frozen=True)
+class Settings:
+    run: tyro.conf.Positional[Path]  # run folder
+    prompt: str = ""  # words to go on from; default: the start of a document
+    length: int = 100  # tokens
+    temperature: float = 0.8  # 0: always the likeliest token
+    seed: int = 1
+    untrained: bool = False  # the initial weights instead of the checkpoint's, to compare
+
+
+class InventedWords:
+    """The embedded corpus' vocabulary, with the two methods of a tiktoken encoding used here."""
+
+    eot_token = 0
+
+    def encode(self, text: str) -> list[int]:
+        vocabulary = synthetic.words()
+        if unknown := [word for word in text.split() if word not in vocabulary]:
+            raise UsageError(
+                f"{unknown[0]!r} is no word of the corpus: see python -m data.synthetic"
+            )
+        return [vocabulary.index(word) for word in text.split()]
+
+    def decode(self, tokens: list[int]) -> str:
+        return synthetic.render(tokens)
+
+
+def encoding_for(vocab_size: int):
+    """GPT-2's encoding, or the invented words for a vocabulary too small for it."""
+    if vocab_size == synthetic.VOCAB_SIZE:
+        return InventedWords()
+    import tiktoken  # imported late: it downloads the vocabulary on first use
+
+    return tiktoken.get_encoding("gpt2")
+
+
+def load_model(folder: Path, untrained: bool = False) -> torch.nn.Module:
+    """The model of a run folder, on the CPU, in the dtype it was trained in."""
+    if not (folder / "run.json").exists() or not (folder / "checkpoint.pt").exists():
+        raise UsageError(f"{folder} holds no run with a checkpoint")
+    about = json.loads((folder / "run.json").read_text())
+    script = importlib.import_module(f"milestones.{about['milestone']}.train_gpt")
+    args = script.Hyperparameters(**about["args"])
+    model = script.GPT(args).to(getattr(torch, args.dtype))
+    if untrained:
+        initialize(model, script.init_weights, args.seed, args.portable_init)
+    else:
+        content = torch.load(folder / "checkpoint.pt", map_location="cpu", weights_only=True)
+        model.load_state_dict(content["state"]["model"])
+    return model.eval()
+
+
+@torch.no_grad()
+def sample(
+    model: torch.nn.Module, tokens: list[int], length: int, context: int, temperature: float
+) -> list[int]:
+    """`tokens` and `length` more, each drawn from the model's distribution given the last ones."""
+    for _ in range(length):
+        scores = model.logits(torch.tensor([tokens[-context:]]))[0, -1]
+        if temperature == 0:
+            tokens = [*tokens, int(scores.argmax())]
+        else:
+            chances = torch.softmax(scores / temperature, dim=0)
+            tokens = [*tokens, int(torch.multinomial(chances, 1))]
+    return tokens
+
+
+def main() -> None:
+    settings = tyro.cli(Settings, prog="python -m milestones.sample", description=__doc__)
+    try:
+        model = load_model(settings.run, settings.untrained)
+        args = json.loads((settings.run / "run.json").read_text())["args"]
+        encoding = encoding_for(args["vocab_size"])
+        start = [encoding.eot_token, *encoding.encode(settings.prompt)]
+        torch.manual_seed(settings.seed)
+        tokens = sample(
+            model, start, settings.length, args["sequence_length"], settings.temperature
+        )
+    except UsageError as error:
+        sys.exit(f"error: {error}")
+    print(encoding.decode(tokens[1:]))
+
+
+if __name__ == "__main__":
+    main()

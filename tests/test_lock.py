@@ -1,0 +1,25 @@
+"""The lock installs one released torch, from any index, with or without CUDA."""
+
+import re
+import tomllib
+
+from milestones.harness.injection import ROOT
+
+LOCK = (ROOT / "requirements.lock").read_text().split()
+
+
+def test_every_line_pins_one_release():
+    for line in LOCK:
+        assert re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9.a-z]*", line), line
+
+
+def test_torch_has_no_local_suffix_and_brings_no_cuda():
+    assert "torch==2.13.0" in LOCK
+    assert not [line for line in LOCK if re.match(r"(nvidia|triton|cuda)", line)]
+
+
+def test_every_dependency_is_locked():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
+    names = {line.split("==")[0].lower() for line in LOCK}
+    assert {re.match(r"[\w-]+", want)[0].lower() for want in wanted} <= names

@@ -1,0 +1,87 @@
+"""The race: the arithmetic of its table, and a whole one of a few steps."""
+
+from dataclasses import replace
+
+import pytest
+
+from milestones import race
+from milestones.harness import UsageError
+from milestones.harness.curve import Row, read_curve
+from milestones.table import find_milestone, milestones
+from tests.conftest import find_script
+
+
+def curve(*losses, every=10):
+    return [Row(i * every, 0, val_loss=loss) for i, loss in enumerate(losses)]
+
+
+def test_steps_between_two_validations():
+    assert race.steps_to(curve(4.0, 3.0, 2.0), 2.5) == 15
+    assert race.steps_to(curve(4.0, 3.0, 2.0), 3.0) == 10
+    assert race.steps_to(curve(4.0, 3.0, 2.0), 1.9) is None
+    assert race.steps_to(curve(4.0, 2.0, 3.0, 2.0), 2.5) == 7.5  # the first time counts
+
+
+def result(name, *curves):
+    return race.Result(name, 512, 8192, list(curves), [10.0] * len(curves))
+
+
+def test_table_says_who_is_not_ahead():
+    baseline = result("00 slow", curve(4.0, 3.0, 2.0), curve(4.0, 3.0, 2.2))
+    ahead = result("01 fast", curve(4.0, 2.0, 1.0), curve(4.0, 2.0, 1.5))
+    never = result("02 stuck", curve(4.0, 3.5, 3.0), curve(4.0, 2.0, 1.0))
+    lines = race.table([baseline, ahead, never], 2.1, 0.5).splitlines()
+    assert "2.100 ± 0.141" in lines[1]
+    assert "1.600" in lines[1]  # above the floor
+    assert "10 ± 0" in lines[2]
+    assert "2.1x" in lines[2]
+    assert "not ahead" not in lines[2]
+    assert "1 of 2 seeds never reach it" in lines[3]
+    assert "not ahead of the one before" in lines[3]
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """`tiny` of a few steps."""
+    for milestone in milestones():
+        script = find_script(milestone.stem)
+        args = replace(
+            script.PRESETS["tiny"], num_iterations=50, warmup_iters=5, val_batches=1,
+            **({"warmdown_iters": 20} if hasattr(script.PRESETS["tiny"], "warmdown_iters") else {}),
+        )  # fmt: skip
+        monkeypatch.setitem(script.PRESETS, "tiny", args)
+
+
+def test_a_whole_race(short, tmp_path):
+    folder = tmp_path / "race"
+    text = race.race(race.Settings(seeds=(3, 4), folder=folder, implementation="solutions"))
+    for milestone in milestones():
+        assert f"\n{milestone.short} " in text
+        assert f"\n{milestone.short}, solutions " in text
+        ours = read_curve(folder / milestone.stem / "seed3" / "curve.csv")
+        theirs = read_curve(folder / f"{milestone.stem}-yours" / "seed3" / "curve.csv")
+        assert theirs[-1].val_loss == pytest.approx(ours[-1].val_loss, abs=0.02)
+        other = read_curve(folder / milestone.stem / "seed4" / "curve.csv")
+        assert other[0].train_loss != ours[0].train_loss
+    assert {path.name for path in folder.glob("race.*")} == {"race.csv", "race.png", "race.txt"}
+    assert (folder / "race.txt").read_text() in text + "\n"
+
+
+def test_wishes_that_cannot_be_granted(tmp_path):
+    for settings, phrase in [
+        (race.Settings(rungs=("42",)), "no milestone 42"),
+        (race.Settings(seeds=(11,)), "from 1 to 10"),
+        (race.Settings(implementation="nowhere"), "nowhere"),
+    ]:
+        with pytest.raises(UsageError, match=phrase):
+            race.race(replace(settings, folder=tmp_path / "race"))
+        assert not (tmp_path / "race").exists()
+
+
+def test_milestones_are_found_by_number_and_name():
+    first = milestones()[0]
+    for name in ("00", "milestone00", first.stem):
+        assert find_milestone(name) is first
+    for name in ("0", "milestone0", "milestone00_muon", "baseline"):
+        with pytest.raises(UsageError, match="choose from"):
+            find_milestone(name)
