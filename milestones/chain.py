@@ -34,8 +34,8 @@ from typing import NoReturn
 
 ROOT = Path(__file__).parent
 KINDS = ("added", "changed", "removed")
-SECTIONS = ("docstring", "imports", "Hyperparameters", "PRESETS", "EXERCISES", "COMPILED")
-SECTIONS += ("functions and classes", "main line")
+SETTINGS = ("imports", "Hyperparameters", "PRESETS", "EXERCISES", "COMPILED")
+SECTIONS = ("docstring", *SETTINGS, "functions and classes", "main line")
 BANNER = re.compile(r"\s*# ?[-=─]{3,}")
 FOREIGN = re.compile(r"\.|(exercises|solutions|milestones\.milestone\d\w*)(\.|$)")
 FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
@@ -426,23 +426,25 @@ def whole(it: Script, name: str) -> Symbol:
 
 
 def diff(a: str, b: str, root: Path = ROOT) -> str:
-    """The lesson: what milestone `b` does to milestone `a`, in the order of its script."""
+    """The lesson: what milestone `b` does to milestone `a`; its ideas first, then its settings."""
     earlier, later = script(a, root), script(b, root)
     names = compare(earlier, later)
-    titles = [(ast.get_docstring(it.tree) or it.stem).split("\n")[0] for it in (earlier, later)]
-    lines = [f"--- {titles[0]}", f"+++ {titles[1]}", ""]
+    docstrings = [ast.get_docstring(it.tree) or it.stem for it in (earlier, later)]
+    titles = [text.split("\n")[0] for text in docstrings]
+    lines = [f"--- {titles[0]}", f"+++ {titles[1]}", *docstrings[1].split("\n")[1:], ""]
     for kind in KINDS:
         text = f"{kind:<11}{', '.join(names[kind]) or 'nothing'}"
         lines += textwrap.wrap(text, 100, subsequent_indent=11 * " ", break_long_words=False)
-    lines.append(f"unchanged  {share_text(earlier, later)}")
-    for name, new in later.symbols.items():
+    lines.append(f"unchanged  {share_text(earlier, later)} stand in names that did not change")
+    ideas_first = sorted(later.symbols.items(), key=lambda item: item[0].split(".")[0] in SETTINGS)
+    for name, new in ideas_first:
         if name in names["added"]:
             lines += hunks("added", name, [], whole(later, name).lines, new.start)
         elif name in names["changed"]:
             lines += hunks("changed", name, earlier.symbols[name].lines, new.lines, new.start)
     for name in names["removed"]:
         old = whole(earlier, name)
-        lines += hunks("removed", name, old.lines, [], old.start)
+        lines += hunks(f"removed from {a}", name, old.lines, [], old.start)
     return "\n".join(lines)
 
 

@@ -203,7 +203,7 @@ def race(settings: Settings) -> str:
     target, floor = statistics.mean(first.final), synthetic.floor(first.val_tokens)
     levels = {
         "bigram table": corpus["bigram"],
-        f"target: where {first.name} ends": target,
+        "target": target,
         "exact floor": floor,
     }
     text = (

@@ -86,6 +86,11 @@ def untimed(rows: list[Row]) -> list[tuple]:
     return [tuple(map(repr, astuple(row)[:4])) for row in rows]
 
 
+def losses(rows: list[Row]) -> list[float]:
+    """Every training and validation loss there is, row by row."""
+    return [value for row in rows for value in (row.train_loss, row.val_loss) if value == value]
+
+
 def csv_untimed(path: Path) -> list[list[str]]:
     """The same of a curve.csv, from its own text."""
     with path.open(newline="") as file:

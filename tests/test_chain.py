@@ -458,21 +458,23 @@ def test_fix_refuses_to_guess(root):
 
 def test_diff_is_the_lesson(root):
     lines = chain.diff("00", "01", root).splitlines()
-    assert lines[:7] == [
+    assert lines[:9] == [
         "--- Title one.",
         "+++ Title two.",
+        "",
+        "Prose that may differ.",
         "",
         "added      Muon",
         "changed    EXERCISES, GPT.forward",
         "removed    old_norm",
-        "unchanged  27 of 36 lines (75%)",
+        "unchanged  27 of 36 lines (75%) stand in names that did not change",
     ]
     headings = [line.split(",")[0] for line in lines if line.startswith("@@")]
     assert headings == [
-        "@@ changed: EXERCISES",
         "@@ changed: GPT.forward",
         "@@ added: Muon",
-        "@@ removed: old_norm",
+        "@@ changed: EXERCISES",
+        "@@ removed from 00: old_norm",
     ]
     at = lines.index("-        return x * self.scale")
     assert lines[at - 1 : at + 2] == [
@@ -488,7 +490,7 @@ def test_diff_is_the_lesson(root):
 def test_diff_of_any_two(root):
     assert "changed    EXERCISES, GPT.forward, get_lr" in chain.diff("00", "milestone02", root)
     assert "removed    Muon" in chain.diff("01", "00", root)
-    assert len(chain.diff("01", "01", root).splitlines()) == 7
+    assert len(chain.diff("01", "01", root).splitlines()) == 9
 
 
 def test_long_symbols_are_shown_in_hunks(root):

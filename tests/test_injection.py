@@ -10,7 +10,7 @@ import pytest
 from milestones.harness import UsageError, replay
 from milestones.harness.curve import read_curve
 from milestones.harness.injection import ROOT, injected, load_implementation
-from tests.conftest import STEMS, find_script, untimed
+from tests.conftest import STEMS, find_script, losses, untimed
 
 EXERCISES = [(stem, name) for stem in STEMS for name in find_script(stem).EXERCISES]
 IDS = [f"{stem}-{name}" for stem, name in EXERCISES]
@@ -33,10 +33,6 @@ def poison(original):
 
 def solutions(script) -> types.ModuleType:
     return load_implementation("solutions", script)
-
-
-def losses(rows) -> list[float]:
-    return [value for row in rows for value in (row.train_loss, row.val_loss) if value == value]
 
 
 def globals_of(*modules) -> list[dict]:

@@ -57,7 +57,7 @@ MILESTONE01 = [
     Mistake(
         "c applied to A X instead of A A X",
         "zeropower_via_newtonschulz",
-        (("c * A @ B", "c * B"),),
+        (("c * (A @ B)", "c * B"),),
         (("(gram @ gram)", "gram"),),
     ),
     Mistake(
