@@ -16,7 +16,7 @@ from data.shards import ShardError
 from milestones.harness.curve import Row
 from milestones.harness.errors import NonFiniteLoss, Stopped, UsageError
 from milestones.harness.injection import injected, load_implementation
-from milestones.harness.ranks import Ranks, first_to_fail, start_ranks, stop_ranks
+from milestones.harness.ranks import Ranks, exit_rank, first_to_fail, start_ranks, stop_ranks
 from milestones.harness.run import Options, Run
 
 PRESET_HELP = {
@@ -51,6 +51,13 @@ def parse(script: ModuleType, argv: Sequence[str] | None = None) -> tuple[str, A
     return chosen.preset, chosen.hyperparameters, chosen.run
 
 
+def check_numbers(args: Any) -> None:
+    """Raise UsageError if a hyper-parameter is negative, infinite or not a number."""
+    for name, value in vars(args).items():
+        if isinstance(value, int | float) and not 0 <= value < float("inf"):
+            raise UsageError(f"{name} is {value}: it must be a finite number, not below zero")
+
+
 def execute(
     script: ModuleType, preset: str, args: Any, options: Options | None = None
 ) -> tuple[torch.nn.Module, Run]:
@@ -63,6 +70,7 @@ def execute(
     ranks = start_ranks("cpu" if preset == "exact" else options.device)
     if ranks.device.type == "cpu":
         torch.set_num_threads(options.threads)
+    check_numbers(args)
     args.check(ranks.world_size)
     learner = (
         load_implementation(options.implementation, script) if options.implementation else None
@@ -115,8 +123,10 @@ def main(module: str, argv: Sequence[str] | None = None) -> None:
     except Stopped as stopped:
         code, message = 128 + stopped.signal, str(stopped)
     finally:
-        stop_ranks()
+        several_ranks = stop_ranks()
     if message:
         print(message, file=sys.stderr)
+    if several_ranks:
+        exit_rank(code)
     if code:
         sys.exit(code)

@@ -23,6 +23,8 @@ def portable_draws(model: nn.Module, seed: int) -> Iterator[None]:
     names = {id(p): name for name, p in model.named_parameters()}
 
     def stream(tensor: Tensor) -> np.random.RandomState:
+        if id(tensor) not in names:
+            raise UsageError("init_weights must draw whole parameters of the model it is given")
         return np.random.RandomState([seed, zlib.crc32(names[id(tensor)].encode())])
 
     def fill(tensor: Tensor, values: np.ndarray) -> Tensor:
@@ -35,8 +37,11 @@ def portable_draws(model: nn.Module, seed: int) -> Iterator[None]:
     def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator=None) -> Tensor:
         return fill(tensor, stream(tensor).uniform(a, b, tensor.shape))
 
+    before = torch.get_rng_state()
     with mock.patch.multiple(nn.init, normal_=normal_, uniform_=uniform_):
         yield
+    if not torch.equal(before, torch.get_rng_state()):
+        raise UsageError("init_weights must draw with nn.init.normal_ and nn.init.uniform_ alone")
 
 
 def initialize(
@@ -48,8 +53,8 @@ def initialize(
             p.fill_(float("nan"))  # what survives was forgotten
     torch.manual_seed(seed)
     if portable:
-        if not 0 <= seed < 2**32:
-            raise UsageError(f"--seed {seed}: portable draws take seeds from 0 to 2^32 - 1")
+        if seed >= 2**32:
+            raise UsageError(f"seed {seed}: portable draws take seeds below 2^32")
         with portable_draws(model, seed):
             init_weights(model)
     else:

@@ -60,8 +60,8 @@ class Options:
             raise UsageError(f"--threads {self.threads}: at least one is needed")
         if self.save_every < 0:
             raise UsageError(f"--save-every {self.save_every}: 0 or a number of steps is needed")
-        if self.resume and self.folder:
-            raise UsageError("--resume names the run folder: leave --folder out")
+        if self.resume and self.folder not in (None, self.resume):
+            raise UsageError(f"--resume {self.resume} goes on there: leave --folder out")
 
 
 def new_folder(path: Path) -> Path:
@@ -125,7 +125,7 @@ class Run:
         if isinstance(function, nn.Module):
             function.compile(backend=backend)
             return function
-        return torch.compile(function, backend=backend)
+        return torch.compile(function, backend=backend, dynamic=False)  # a kernel a shape
 
     def check_coverage(self, model: nn.Module, optimizers: list[torch.optim.Optimizer]) -> None:
         """UsageError unless each parameter is in exactly one group of one optimizer."""

@@ -87,6 +87,11 @@ class Hyperparameters:
 
     def check(self, world_size: int) -> None:
         """Raise UsageError if these numbers cannot train on `world_size` ranks."""
+        counts = ("batch_size", "device_batch_size", "sequence_length", "vocab_size", "num_layers")
+        counts += ("num_heads", "model_dim", "num_iterations", "val_loss_every", "val_batches")
+        for name in counts:
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be at least 1")
         if self.batch_size % world_size:
             raise UsageError(f"batch_size {self.batch_size} does not divide by {world_size} ranks")
         rows = self.batch_size // world_size
