@@ -4,13 +4,14 @@ Record 4 of the speedrun: 22.3 minutes on 8xH100, 3.25 B tokens of FineWeb, val_
 The finish line is at 3.28.  A step takes longer than llm.c's in C, 216 ms and not 140, but a third
 as many get there.
 
-Record 2 cleared the deck.  RMSNorm without gains, no biases, rotary instead of learned positions:
-what is left inside a block is matrices only.  A trapezoid instead of the cosine: most of the run
-does not depend on where it will end.  Learning rates are higher; nothing is clipped or decays.
+Record 2 cleared the deck.  RMSNorm without gains and no biases: what is left inside a block is
+matrices only.  Rotary positions need no table.  A trapezoid instead of the cosine: most of the run
+does not depend on where it will end.  A short run needs no weight decay, and upstream saw no gain
+from clipping.
 
-Records 3 and 4 brought Muon (Keller Jordan, 2024) for those matrices.  A few directions dominate a
-gradient; Muon replaces the update by the nearest semi-orthogonal matrix, so that every direction
-moves equally far and the rare ones are not drowned.
+Records 3 and 4 brought Muon (Keller Jordan, 2024) for those matrices.  A few singular directions
+dominate a gradient; Muon replaces the update by the nearest semi-orthogonal matrix (same singular
+vectors, all singular values 1), so that every direction moves equally far.
 
     python -m milestones.milestone01_muon.train_gpt tiny
     torchrun --standalone --nproc_per_node=8 -m milestones.milestone01_muon.train_gpt record
@@ -58,7 +59,7 @@ class Hyperparameters:
     beta2: float = 0.95
     adam_eps: float = 1e-8
     # Muon, for the matrices of the blocks
-    muon_learning_rate: float = 0.00036  # a step per entry; a tenth of AdamW's
+    muon_learning_rate: float = 0.00036  # how far an entry moves, root mean square
     momentum: float = 0.95
     nesterov: bool = True
     newton_schulz_steps: int = 5
@@ -66,7 +67,7 @@ class Hyperparameters:
     newton_schulz_dtype: Literal["bfloat16", "float32", "float64"] = "bfloat16"
     # schedule
     num_iterations: int = 6200
-    warmup_iters: int = 0  # Muon's steps do not depend on the gradient's size
+    warmup_iters: int = 0  # the record's: steps are bounded from the first one on
     warmdown_iters: int = 1800
     # evaluation
     val_loss_every: int = 125  # steps
@@ -308,7 +309,7 @@ class Block(nn.Module):
         self.norm_eps = args.norm_eps
         self.attn_scale = 1 / math.sqrt(
             2 * args.num_layers
-        )  # keeps x from growing; the MLP has none
+        )  # for good, not only at init; the MLP has none
         self.attn = CausalSelfAttention(args)
         self.mlp = MLP(args)
 
@@ -342,7 +343,7 @@ class GPT(nn.Module):
             logits = self.logits(inputs)
             logits = logits.to(
                 torch.promote_types(logits.dtype, torch.float32)
-            )  # exact log-sum-exp
+            )  # for the log-sum-exp
             return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
 
 
@@ -360,7 +361,8 @@ def zeropower_via_newtonschulz(U: Tensor, steps: int, eps: float, dtype: torch.d
     """Roughly the nearest semi-orthogonal matrix to U (rows, cols): same shape, in `dtype`.
 
     U = P S Q^T becomes P S' Q^T with all of S' near 1: every singular value to the power of zero.
-    An iteration applies p(s) = a s + b s^3 + c s^5 to each.  The coefficients (Keller Jordan, 2024)
+    X X^T X is P S^3 Q^T, so a polynomial in X acts on each singular value alone; an iteration takes
+    it to p(s) = a s + b s^3 + c s^5.  The coefficients (Keller Jordan, 2024)
     are chosen for a steep p at 0, to lift small values fast, and not to converge: after five
     iterations whatever was above 0.002 lies between 0.68 and 1.21, and that is near enough.
     """
@@ -388,8 +390,8 @@ def split_qkv(U: Tensor) -> tuple[Tensor, ...]:
 class Muon(torch.optim.Optimizer):
     """MomentUm Orthogonalised by Newton-Schulz (Keller Jordan, 2024), for matrices inside blocks.
 
-    Not for embeddings or the head: a row is a token, seen often or rarely, and wants a step size of
-    its own, which Adam gives it.  Scaled, the update's entries have a root mean square of about 1,
+    Not for embeddings or the head: a row there is a token, seen often or rarely, and wants a step
+    size of its own, which Adam gives it.  Scaled, the update's entries have a root mean square of about 1,
     so `lr` is a step per entry whatever the shape.
     """
 
@@ -485,7 +487,7 @@ def average_gradients(model: nn.Module, run: Run) -> None:
 def optimizer_step(
     model: nn.Module, optimizers: list[torch.optim.Optimizer], args: Hyperparameters
 ) -> None:
-    """Update, and clear the gradients for the next step.  No clipping: both are blind to scale."""
+    """Update, and clear the gradients for the next step.  The record clips nothing."""
     for optimizer in optimizers:
         optimizer.step()
     model.zero_grad(set_to_none=True)
