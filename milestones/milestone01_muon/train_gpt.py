@@ -307,9 +307,7 @@ class Block(nn.Module):
     def __init__(self, args: Hyperparameters):
         super().__init__()
         self.norm_eps = args.norm_eps
-        self.attn_scale = 1 / math.sqrt(
-            2 * args.num_layers
-        )  # for good, not only at init; the MLP has none
+        self.attn_scale = 1 / math.sqrt(2 * args.num_layers)  # now for good, but on attention only
         self.attn = CausalSelfAttention(args)
         self.mlp = MLP(args)
 
@@ -391,8 +389,8 @@ class Muon(torch.optim.Optimizer):
     """MomentUm Orthogonalised by Newton-Schulz (Keller Jordan, 2024), for matrices inside blocks.
 
     Not for embeddings or the head: a row there is a token, seen often or rarely, and wants a step
-    size of its own, which Adam gives it.  Scaled, the update's entries have a root mean square of about 1,
-    so `lr` is a step per entry whatever the shape.
+    size of its own, which Adam gives it.  Scaled, the update's entries have a root mean square of
+    about 1, so `lr` is a step per entry whatever the shape.
     """
 
     def __init__(
