@@ -6,8 +6,8 @@ as many get there.
 
 Record 2 cleared the deck.  RMSNorm without gains and no biases: what is left inside a block is
 matrices only.  Rotary positions need no table.  A trapezoid instead of the cosine: most of the run
-does not depend on where it will end.  A short run needs no weight decay, and upstream saw no gain
-from clipping.
+does not depend on where it will end.  Nothing decays and nothing is clipped: a short run needs
+neither.
 
 Records 3 and 4 brought Muon (Keller Jordan, 2024) for those matrices.  A few singular directions
 dominate a gradient; Muon replaces the update by the nearest semi-orthogonal matrix (same singular
