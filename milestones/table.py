@@ -10,6 +10,16 @@ from milestones.harness import UsageError
 
 
 @dataclass(frozen=True)
+class Task:
+    """One exercise: a function or class that the learner writes."""
+
+    name: str  # in EXERCISES of the script
+    minutes: int  # it takes a learner
+    lines: int  # to write
+    hints: tuple[str, ...]  # revealed one at a time, the last is nearly the answer
+
+
+@dataclass(frozen=True)
 class Milestone:
     """One milestone; figures are those of the published run, on 8xH100."""
 
@@ -23,6 +33,7 @@ class Milestone:
     val_loss: float  # nats
     minutes: float
     log: str  # folder in upstream's records/track_1_short
+    tasks: tuple[Task, ...]  # in the order of EXERCISES
 
     @property
     def number(self) -> str:
@@ -38,7 +49,15 @@ class Milestone:
 def milestones() -> list[Milestone]:
     """All milestones, in order."""
     with (Path(__file__).parent / "milestones.toml").open("rb") as file:
-        return [Milestone(stem, **entry) for stem, entry in sorted(tomllib.load(file).items())]
+        table = tomllib.load(file)
+    return [
+        Milestone(stem, **entry | {"tasks": tuple(map(_task, entry["tasks"]))})
+        for stem, entry in sorted(table.items())
+    ]
+
+
+def _task(entry: dict) -> Task:
+    return Task(**entry | {"hints": tuple(entry["hints"])})
 
 
 def find_milestone(name: str) -> Milestone:

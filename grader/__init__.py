@@ -1,0 +1,1 @@
+"""The grader: `pytest grader/` for the learner, `python -m grader` for the board."""

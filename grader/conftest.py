@@ -1,0 +1,103 @@
+"""pytest as the learner sees it: a status word a task, a message without traceback."""
+
+import difflib
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from grader import board
+from grader.judge import graded_file, judge, shown
+from grader.verdict import PASSED, Verdict
+from milestones.harness.injection import ROOT
+from milestones.table import milestones
+
+ROOT_STUBS = ROOT / "grader" / "stubs"
+VERDICT = pytest.StashKey[Verdict]()
+
+
+class Rejected(Exception):
+    """A verdict other than PASSED, on its way to the report."""
+
+
+def pytest_addoption(parser):
+    parser.addoption("--target", default="exercises", help="folder to grade: exercises, solutions")
+
+
+def pytest_configure(config):
+    """A misspelt milestone is a usage error, not an empty run."""
+    stems = [milestone.stem for milestone in milestones()]
+    numbers = {stem[:11] for stem in stems}
+    for word in re.findall(r"milestone\w*", config.getoption("keyword", "") or ""):
+        if not any(stem.startswith(word) for stem in stems) or word[9:] in ("", "0"):
+            digits = re.sub(r"\D", "", word)
+            meant = f"milestone{int(digits):02d}" if digits else ""
+            near = [meant] if meant in numbers else difflib.get_close_matches(word, stems, 1)
+            hint = (
+                f"did you mean {near[0]}?" if near else f"choose from {', '.join(sorted(numbers))}"
+            )
+            raise pytest.UsageError(f"-k {word}: there is no such milestone: {hint}")
+    target = config.getoption("target")
+    if not Path(target).is_dir() and not (ROOT / target).is_dir():
+        raise pytest.UsageError(f"--target {target}: there is no such folder")
+
+
+def pytest_report_header(config):
+    target = config.getoption("target")
+    lines = [f"profile  cpu-float64 · torch {torch.__version__} · 1 thread a task"]
+    for milestone in milestones():
+        if milestone.stem[:11] in (config.getoption("keyword", "") or milestone.stem):
+            path = graded_file(milestone.stem, target)
+            lines.insert(-1, f"grading  {shown(path)}   {changed(path)}")
+    return lines
+
+
+def changed(path: Path) -> str:
+    """How much of a file the learner wrote."""
+    stub = ROOT_STUBS / path.name
+    if not path.exists():
+        return "(missing)"
+    if not stub.exists():
+        return ""
+    old, new = stub.read_text().splitlines(), path.read_text().splitlines()
+    lines = sum(line.startswith("+ ") for line in difflib.ndiff(old, new))
+    minutes = (time.time() - path.stat().st_mtime) / 60
+    return f"({lines} lines differ from the stub, modified {minutes:.0f} min ago)"
+
+
+@pytest.fixture
+def grade(request):
+    """grade(stem, name): judge one task of the target, and report its status."""
+
+    def run(stem: str, name: str) -> None:
+        target = request.config.getoption("target")
+        verdict = judge(stem, name, target)
+        request.node.stash[VERDICT] = verdict
+        board.note(stem, name, verdict.status, graded_file(stem, target), target)
+        if verdict.status != PASSED:
+            raise Rejected(verdict.status)
+
+    return run
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    verdict = item.stash.get(VERDICT, None)
+    if report.when == "call" and verdict is not None:
+        report.verdict = json.dumps([verdict.status, verdict.lines])
+        if verdict.status != PASSED:
+            report.longrepr = f"{verdict.status}\n{verdict.text}"
+
+
+def pytest_report_teststatus(report, config):
+    if report.when == "call" and hasattr(report, "verdict"):
+        status, _ = json.loads(report.verdict)
+        letter = "." if status == PASSED else status[0]
+        color = {"green": True} if status == PASSED else {"yellow": True}
+        color = color if status in (PASSED, "TODO") else {"red": True}
+        return ("passed" if status == PASSED else "failed"), letter, (status, color)
+    return None

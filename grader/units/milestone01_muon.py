@@ -1,0 +1,75 @@
+"""Unit calls of milestone 01."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from types import ModuleType
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+SHAPES = [(8, 8), (6, 10), (24, 8), (32, 8), (8, 32)]  # square, wide, fused QKV, tall, wide
+
+
+def matrices(seed: int = 0) -> list[Tensor]:
+    random = np.random.RandomState(seed)
+    return [torch.from_numpy(random.standard_normal(shape)) for shape in SHAPES]
+
+
+def get_lr(function, script: ModuleType) -> Iterator:
+    for warmup, warmdown in [(4, 6), (0, 6), (4, 0)]:
+        args = replace(
+            script.PRESETS["exact"], num_iterations=20, warmup_iters=warmup, warmdown_iters=warmdown
+        )
+        for step in range(20):
+            call = (
+                f"get_lr({step}, args) with 20 steps, {warmup} of warm-up, {warmdown} of warm-down"
+            )
+            yield call, function(step, args)
+
+
+def zeropower_via_newtonschulz(function, script: ModuleType) -> Iterator:
+    for steps in (1, 5):
+        for U in matrices():
+            call = f"zeropower_via_newtonschulz(U, {steps}, 1e-7, float64) with U {shape(U)}"
+            given = U.clone()
+            yield call, function(given, steps, 1e-7, torch.float64)
+            yield f"the argument U after {call}: it must stay as it was", given
+    yield (
+        "zeropower_via_newtonschulz(U, 5, 1e-7, float64) with U all zeros (4, 6)",
+        function(torch.zeros(4, 6, dtype=torch.float64), 5, 1e-7, torch.float64),
+    )
+
+
+def split_qkv(function, script: ModuleType) -> Iterator:
+    for U in matrices():
+        yield f"split_qkv(U) with U {shape(U)}", tuple(function(U.clone()))
+
+
+def Muon(function, script: ModuleType) -> Iterator:
+    for nesterov in (True, False):
+        params = [nn.Parameter(m) for m in matrices()]
+        muon = function(params, 0.1, 0.95, nesterov, 5, 1e-7, torch.float64)
+        for step in range(1, 4):
+            for p, gradient in zip(params, matrices(seed=step), strict=True):
+                p.grad = gradient
+            muon.param_groups[0]["lr"] = 0.1 / step  # a schedule changes it from outside
+            muon.step()
+            for p in params:
+                call = f"weight {shape(p)} after {step} steps of Muon, nesterov={nesterov}"
+                yield call, p.detach().clone()
+
+
+def split_parameters(function, script: ModuleType) -> Iterator:
+    model = script.GPT(script.PRESETS["exact"])
+    names = {id(p): name for name, p in model.named_parameters()}
+    adamw, muon = function(model)
+    for optimizer, params in [("AdamW", adamw), ("Muon", muon)]:
+        call = f"the parameters for {optimizer} of split_parameters(model), sorted by name"
+        yield call, sorted(names[id(p)] for p in params)
+
+
+def shape(x: Tensor) -> str:
+    rows, cols = x.shape
+    kind = "square" if rows == cols else "tall" if rows > cols else "wide"
+    return f"({rows}, {cols}), {kind}"
