@@ -30,10 +30,11 @@ def get_lr(step: int, args) -> float:
 
 
 def zeropower_via_newtonschulz(U: Tensor, steps: int, eps: float, dtype: torch.dtype) -> Tensor:
-    """Roughly the nearest semi-orthogonal matrix to U (rows, cols): same shape, in `dtype`.
+    """U (rows, cols) with all singular values brought near 1, 0.7 to 1.2: same shape, in `dtype`.
 
     Start from X = U / (Frobenius norm of U + eps); the norm is taken in U's own dtype, X and all
-    that follows is in `dtype`.  Then `steps` times, with A = X X^T:  X <- a X + b A X + c A A X,
+    that follows is in `dtype`.  Then `steps` times, with A = X X^T:  X <- a X + b A X + c A A X
+    (matrix products),
     where a, b, c = 3.4445, -4.7750, 2.0315.  If U has more rows than columns, iterate on its
     transpose and transpose the result back: A is then the smaller of the two squares.
 
@@ -45,9 +46,8 @@ def zeropower_via_newtonschulz(U: Tensor, steps: int, eps: float, dtype: torch.d
 def split_qkv(U: Tensor) -> tuple[Tensor, ...]:
     """The maps that U (rows, cols) holds: (q, k, v), each (cols, cols), or U itself alone, (U,).
 
-    The weight of c_attn is stored (out, in): q's rows, then k's, then v's, D of each.  A matrix
-    with exactly three times as many rows as columns counts as such a one and is cut between them.
-    Any other comes back whole, as a tuple of one.
+    If rows == 3 * cols, U belongs to c_attn: return its three blocks of rows, q's, k's and v's, in
+    that order; views are fine.  Otherwise return U whole, as a tuple of one.
 
     About 10 minutes, 3 lines.
     """

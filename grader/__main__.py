@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import textwrap
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import tyro
 from grader import board
 from milestones.harness import UsageError
 from milestones.harness.injection import ROOT
-from milestones.table import Milestone, Task, find_milestone
+from milestones.table import find_milestone, find_task
 
 SEEN = ROOT / ".grader" / "hints"
 
@@ -24,7 +25,7 @@ class Board:
 class Hint:
     """The next hint for a task; each call shows one more."""
 
-    task: tyro.conf.Positional[str]  # such as milestone01.2 or 01.2
+    task: tyro.conf.Positional[str]  # such as 01.2, milestone01.2 or Muon
 
 
 @dataclass(frozen=True)
@@ -41,16 +42,6 @@ Command = (
 )
 
 
-def find_task(name: str) -> tuple[Milestone, int, Task]:
-    """By "milestone01.2" or "01.2".  UsageError if there is none."""
-    stem, _, number = name.partition(".")
-    milestone = find_milestone(stem)
-    if not number.isdigit() or not 1 <= int(number) <= len(milestone.tasks):
-        known = ", ".join(f"{milestone.number}.{i}" for i in range(1, len(milestone.tasks) + 1))
-        raise UsageError(f"there is no task {name}: choose from {known}")
-    return milestone, int(number), milestone.tasks[int(number) - 1]
-
-
 def hint(name: str) -> str:
     """One hint more than last time."""
     milestone, number, task = find_task(name)
@@ -58,7 +49,10 @@ def hint(name: str) -> str:
     shown = min(int(counter.read_text()) + 1 if counter.exists() else 1, len(task.hints))
     counter.parent.mkdir(parents=True, exist_ok=True)
     counter.write_text(str(shown))
-    lines = [f"{i}. {text}" for i, text in enumerate(task.hints[:shown], 1)]
+    lines = [
+        textwrap.indent(f"{i}. {text}", "   ").removeprefix("   ")
+        for i, text in enumerate(task.hints[:shown], 1)
+    ]
     rest = len(task.hints) - shown
     lines.append(
         f"({rest} more: ask again)" if rest else f"(that was all; solutions/{milestone.stem}.py)"

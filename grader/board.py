@@ -1,5 +1,6 @@
 """How far a learner is: the last verdict of every task, in an ignored file."""
 
+import ast
 import hashlib
 import json
 from pathlib import Path
@@ -11,8 +12,15 @@ from milestones.table import milestones
 RESULTS = ROOT / ".grader" / "results.json"
 
 
-def digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.exists() else ""
+def digest(path: Path, name: str) -> str:
+    """Of the text of one function or class of a file; empty if it is not there."""
+    try:
+        text = path.read_text()
+        nodes = [n for n in ast.parse(text).body if getattr(n, "name", None) == name]
+        source = ast.get_source_segment(text, nodes[-1])
+    except (OSError, SyntaxError, IndexError):
+        return ""
+    return hashlib.sha256(source.encode()).hexdigest()[:16]
 
 
 def read() -> dict:
@@ -27,7 +35,8 @@ def note(stem: str, name: str, status: str, path: Path, target: str) -> None:
     if target != "exercises":
         return
     results = read()
-    results.setdefault(stem, {})[name] = {"status": status, "file": digest(path)}
+    results.setdefault(stem, {})[name] = {"status": status, "text": digest(path, name)}
+    results["latest"] = stem
     RESULTS.parent.mkdir(exist_ok=True)
     partial = RESULTS.with_suffix(".partial")
     partial.write_text(json.dumps(results, indent=1) + "\n")
@@ -37,21 +46,25 @@ def note(stem: str, name: str, status: str, path: Path, target: str) -> None:
 def text() -> str:
     """The board: a line a milestone, and where to go on."""
     results, lines, go_on = read(), [], None
+    latest = results.get("latest")
     for milestone in milestones():
-        now = digest(ROOT / "exercises" / f"{milestone.stem}.py")
+        path = ROOT / "exercises" / f"{milestone.stem}.py"
         boxes, done = "", 0
         for number, task in enumerate(milestone.tasks, 1):
             last = results.get(milestone.stem, {}).get(task.name, {})
-            fresh = last.get("file") == now
+            fresh = last.get("text") == digest(path, task.name)
             passed = last.get("status") == PASSED
-            boxes += "■" if passed and fresh else "▨" if passed else "□"
+            tried = last and last["status"] != "TODO"
+            boxes += "■" if passed and fresh else "▨" if passed else "x" if tried else "□"
             done += passed and fresh
-            if not (passed and fresh) and go_on is None:
+            if not (passed and fresh) and (
+                go_on is None or go_on[0].stem != latest == milestone.stem
+            ):
                 go_on = (milestone, number, task)
         name = f"{milestone.number} {milestone.title}"
         lines.append(f"{name:<36}{boxes:<8}{done}/{len(milestone.tasks)}")
     if any("▨" in line for line in lines):
-        lines.append("▨ passed before the file was last changed: run it again")
+        lines.append("▨ passed before it was last changed: run it again")
     if go_on:
         milestone, number, task = go_on
         lines.append(f"next: {milestone.number}.{number} {task.name}, about {task.minutes} min:")

@@ -12,8 +12,9 @@ import torch
 from grader import board
 from grader.judge import graded_file, judge, shown
 from grader.verdict import PASSED, Verdict
+from milestones.harness import UsageError
 from milestones.harness.injection import ROOT
-from milestones.table import milestones
+from milestones.table import find_task, milestones
 
 ROOT_STUBS = ROOT / "grader" / "stubs"
 VERDICT = pytest.StashKey[Verdict]()
@@ -29,6 +30,10 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     """A misspelt milestone is a usage error, not an empty run."""
+    config.option.no_header = True
+    config.option.keyword = re.sub(
+        r"(?:milestone)?(\d\d)\.(\d+)", task_keyword, config.getoption("keyword", "") or ""
+    )
     stems = [milestone.stem for milestone in milestones()]
     numbers = {stem[:11] for stem in stems}
     for word in re.findall(r"milestone\w*", config.getoption("keyword", "") or ""):
@@ -45,14 +50,22 @@ def pytest_configure(config):
         raise pytest.UsageError(f"--target {target}: there is no such folder")
 
 
-def pytest_report_header(config):
-    target = config.getoption("target")
-    lines = [f"profile  cpu-float64 · torch {torch.__version__} · 1 thread a task"]
-    for milestone in milestones():
-        if milestone.stem[:11] in (config.getoption("keyword", "") or milestone.stem):
-            path = graded_file(milestone.stem, target)
-            lines.insert(-1, f"grading  {shown(path)}   {changed(path)}")
-    return lines
+def task_keyword(found: re.Match) -> str:
+    """ "00.4", as stubs and hints call a task, in pytest's words."""
+    try:
+        milestone, number, task = find_task(found[0])
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
+    return f"({milestone.stem} and {number}-{task.name})"
+
+
+def pytest_collection_finish(session):
+    """What is graded, instead of pytest's own header."""
+    write = session.config.pluginmanager.get_plugin("terminalreporter").write_line
+    for name in sorted({item.path.name.removeprefix("test_") for item in session.items}):
+        path = graded_file(Path(name).stem, session.config.getoption("target"))
+        write(f"grading  {shown(path)}   {changed(path)}")
+    write(f"profile  cpu-float64 · torch {torch.__version__} · 1 thread, a process a task")
 
 
 def changed(path: Path) -> str:
@@ -96,7 +109,7 @@ def pytest_runtest_makereport(item, call):
 def pytest_report_teststatus(report, config):
     if report.when == "call" and hasattr(report, "verdict"):
         status, _ = json.loads(report.verdict)
-        letter = "." if status == PASSED else status[0]
+        letter = "." if status == PASSED else "t" if status == "TODO" else "F"
         color = {"green": True} if status == PASSED else {"yellow": True}
         color = color if status in (PASSED, "TODO") else {"red": True}
         return ("passed" if status == PASSED else "failed"), letter, (status, color)

@@ -9,7 +9,9 @@ import inspect
 import json
 import multiprocessing
 import os
+import re
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -34,7 +36,7 @@ def script_of(stem: str) -> ModuleType:
 
 def graded_file(stem: str, target: str) -> Path:
     folder = Path(target) if Path(target).is_dir() else ROOT / target
-    return folder / f"{stem}.py"
+    return folder.resolve() / f"{stem}.py"
 
 
 # ------------------------------------------------------------------------------------- the layers
@@ -58,11 +60,10 @@ def load(stem: str, target: str, name: str) -> ModuleType:
     ours, theirs = getattr(script, name), getattr(learner, name)
     if not callable(theirs):
         raise Failed("CANNOT LOAD", f"{name} is {type(theirs).__name__}, not callable")
-    origin = inspect.getmodule(theirs)
-    source = getattr(origin, "__file__", None)
-    if source and Path(source).resolve() != path.resolve():
-        where = origin.__name__
-        raise Failed("BORROWED", f"{name} is imported from {where}: write it in {shown(path)}")
+    for item in getattr(theirs, "__mro__", (theirs,)):  # a class, and what it inherits from
+        where = item.__module__
+        if re.match(r"milestones\.milestone|solutions(\.|$)", where):
+            raise Failed("BORROWED", f"{name} is taken from {where}: write it in {shown(path)}")
     check_signature(name, ours, theirs)
     return learner
 
@@ -79,19 +80,27 @@ def plain(signature: inspect.Signature) -> str:
     return f"({', '.join(signature.parameters)})"
 
 
-def unit_outputs(stem: str, name: str, learner: ModuleType | None) -> list[tuple[str, object]]:
+def unit_calls(stem: str, name: str, learner: ModuleType | None) -> Iterator[tuple[str, object]]:
     """(call, output) pairs of one exercise; of the script's own if there is no learner."""
     script, units = script_of(stem), importlib.import_module(f"grader.units.{stem}")
     with injected(script, learner, [name]):
-        return list(getattr(units, name)(getattr(script, name), script))
+        yield from getattr(units, name)(getattr(script, name), script)
+
+
+def unit_outputs(stem: str, name: str, learner: ModuleType | None) -> list[tuple[str, object]]:
+    return list(unit_calls(stem, name, learner))
 
 
 def check_units(stem: str, name: str, learner: ModuleType) -> None:
     """T1: every unit call returns what the script's own implementation returns."""
-    expected = unit_outputs(stem, name, None)
-    got = unit_outputs(stem, name, learner)
-    wrong = []
-    for (call, ours), (_, theirs) in zip(expected, got, strict=True):
+    expected, got, wrong = unit_outputs(stem, name, None), [], []
+    try:
+        for output in unit_calls(stem, name, learner):
+            got.append(output)
+    except Exception as error:
+        error.add_note(f"called     {expected[len(got)][0]}")
+        raise
+    for (call, ours), (_, theirs) in zip(expected, got, strict=False):
         check_shape(call, ours, theirs)
         if not agree(ours, theirs):
             wrong.append((call, ours, theirs))
@@ -101,11 +110,22 @@ def check_units(stem: str, name: str, learner: ModuleType) -> None:
     call, ours, theirs = (changed or wrong)[0]
     lines = difference(call, ours, theirs)
     if not changed:
-        lines.append(f"{len(wrong)} of {len(expected)} calls differ")
-        endless = [call for call, _, theirs in wrong if not np.isfinite(flat(theirs)).all()]
+        lines += [
+            f"also       {c}: expected {printed(a)}, got {printed(b)}" for c, a, b in others(wrong)
+        ]
+        lines.append(f"{len(wrong)} of {len(expected)} values differ")
+        endless = [call for call, _, theirs in wrong[1:] if not np.isfinite(flat(theirs)).all()]
         lines += [f"not a finite number any more in: {call}" for call in endless[:1]]
         lines += recognised(stem, name, mark_of(got))
     raise Failed("CHANGED INPUT" if changed else "WRONG VALUES", *lines)
+
+
+def others(wrong: list[tuple]) -> list[tuple]:
+    """The middle and the last of several wrong numbers: one alone seldom tells the mistake."""
+    scalars = [
+        each for each in wrong[1:] if flat(each[1]).size == 1 and not isinstance(each[1], str)
+    ]
+    return [scalars[len(scalars) // 2], scalars[-1]] if len(scalars) > 2 else scalars
 
 
 def agree(ours, theirs) -> bool:
@@ -120,7 +140,9 @@ def check_shape(call: str, ours, theirs) -> None:
     if wanted != found:
         lines = [f"called     {call}", f"expected   {wanted}", f"got        {found}"]
         tensors = isinstance(ours, torch.Tensor) and isinstance(theirs, torch.Tensor)
-        if tensors and ours.dim() == 2 and ours.T.shape == theirs.shape:
+        if tensors and ours.shape == theirs.shape:
+            lines.append("The shape is right, the dtype is not.")
+        elif tensors and ours.dim() == 2 and ours.T.shape == theirs.shape:
             lines.append("That is the transpose: turn it back before returning.")
         raise Failed("SHAPE", *lines)
 
@@ -149,11 +171,13 @@ def check_curve(stem: str, learner: ModuleType, names: list[str] | None) -> str:
     )
     steps = sorted({*(s for s in SHOWN if s < len(theirs)), leaves})
     lines = [
-        f"The loss follows ours for {leaves} steps and leaves at step {leaves}.",
+        f"The loss follows ours up to step {leaves}, where it leaves.",
         "step      " + "".join(f"{step:>10}" for step in steps),
         "expected  " + "".join(f"{ours[step]:>10.5f}" for step in steps),
         "yours     " + "".join(f"{theirs[step]:>10.5f}" for step in steps),
     ]
+    if leaves:
+        lines.append(f"An update is wrong at step {leaves - 1}: it shows in the next loss.")
     if not np.isfinite(theirs[-1]):
         lines.append("It then stops being a number.")
     known = [says for says, curve in stored(stem)["curves"].items() if near(got, curve)]
@@ -184,7 +208,13 @@ def difference(call: str, ours, theirs) -> list[str]:
     lines = [f"called     {call}"]
     a, b = flat(ours), flat(theirs)
     if isinstance(ours, int | float | str | list) or a.size == 1:
-        return [*lines, f"expected   {printed(ours)}", f"got        {printed(theirs)}"]
+        lines += [f"expected   {printed(ours)}", f"got        {printed(theirs)}"]
+        ratio = b[0] / a[0] if a.size == b.size == 1 and a[0] else 1.0
+        if any(
+            abs(r - round(r)) < 1e-6 and round(r) not in (0, 1) for r in (ratio, 1 / (ratio or 1))
+        ):
+            lines.append(f"Yours is {ratio:.6g} times the expected value.")
+        return lines
     at = int(np.nanargmax(np.where(np.isnan(b), np.inf, np.abs(a - b))))
     index = (
         np.unravel_index(at, first_array(ours).shape) if first_array(ours).size == a.size else at
@@ -242,7 +272,11 @@ def crash(error: BaseException, path: Path) -> Verdict:
     """The learner's own frames of a traceback, and the error."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
     where = [f"{shown(path)}:{frame.lineno}   {frame.line}" for frame in frames]
-    return Verdict("CRASH", (*where, f"{type(error).__name__}: {error}"))
+    if not frames:
+        where = ["What came back could not be used: is it what the docstring says?"]
+    return Verdict(
+        "CRASH", (*getattr(error, "__notes__", ()), *where, f"{type(error).__name__}: {error}")
+    )
 
 
 # --------------------------------------------------------------------------------------- the task

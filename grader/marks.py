@@ -32,6 +32,13 @@ def numbers(value) -> Iterator[np.ndarray]:
         yield np.array(value, dtype=np.float64)
 
 
+def skeleton(value) -> object:
+    """The nesting and the shapes of one unit output, without its numbers."""
+    if isinstance(value, tuple | list):
+        return [skeleton(part) for part in value]
+    return tuple(value.shape) if isinstance(value, torch.Tensor) else type(value) is type(None)
+
+
 @dataclass(frozen=True)
 class Mark:
     """Of one exercise's unit outputs."""
@@ -49,10 +56,11 @@ class Mark:
 
 def mark_of(outputs: Iterable[tuple[str, object]]) -> Mark:
     """The mark of the (call, output) pairs of one exercise."""
+    outputs = list(outputs)
     arrays = [array for _, value in outputs for array in numbers(value)]
     flat = np.concatenate([array.ravel() for array in arrays])
     finite = np.isfinite(flat)
-    structure = repr([array.shape for array in arrays]).encode() + finite.tobytes()
+    structure = repr([skeleton(value) for _, value in outputs]).encode() + finite.tobytes()
     flat = np.where(finite, flat, 0.0)
     with np.errstate(over="ignore"):
         size = float(np.linalg.norm(flat))

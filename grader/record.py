@@ -29,15 +29,15 @@ def record(stem: str) -> dict:
             content["marks"][mistake.task][mistake.says] = [mark.structure, mark.size, mark.values]
             curve = curve_of(stem, learner, [mistake.task])
             content["curves"][mistake.says] = [x if x == x else None for x in curve]
-        except Exception as error:  # a mistake that crashes is known by its crash
-            tqdm.write(f"{mistake.says}: {type(error).__name__}, no mark")
+        except Exception as error:  # what crashes is known by its crash, here or in training
+            tqdm.write(f"{mistake.says}: {type(error).__name__}")
     return content
 
 
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     for milestone in milestones():
-        text = json.dumps(record(milestone.stem), indent=1)
+        text = json.dumps(record(milestone.stem))
         (FOLDER / f"{milestone.stem}.json").write_text(text + "\n")
 
 

@@ -69,3 +69,16 @@ def find_milestone(name: str) -> Milestone:
             f"there is no milestone {name}: choose from {', '.join(m.stem for m in milestones())}"
         )
     return found[0]
+
+
+def find_task(name: str) -> tuple[Milestone, int, Task]:
+    """By "milestone01.2", "01.2" or the task's own name.  UsageError if there is none."""
+    named = [(m, i, t) for m in milestones() for i, t in enumerate(m.tasks, 1) if t.name == name]
+    if named:
+        return named[-1]
+    stem, _, number = name.partition(".")
+    milestone = find_milestone(stem.zfill(2))
+    if not number.isdigit() or not 1 <= int(number) <= len(milestone.tasks):
+        known = ", ".join(f"{milestone.number}.{i}" for i in range(1, len(milestone.tasks) + 1))
+        raise UsageError(f"there is no task {name}: choose from {known}")
+    return milestone, int(number), milestone.tasks[int(number) - 1]

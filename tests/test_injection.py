@@ -239,3 +239,16 @@ def test_curve_of_a_wrong_solution_differs(exact_curve):
     rows = replay(script, learner=learner, names=["get_lr"])
     assert abs(rows[-1].val_loss - exact_curve(script)[-1].val_loss) > 1e-4
     assert untimed(rows)[0] == untimed(exact_curve(script))[0]
+
+
+def test_only_the_names_asked_for(script, cli, here):
+    """The rest may be stubs: a learner can train with what is done."""
+    name = script.EXERCISES[-1]
+    flags = ("--implementation", "grader/stubs", "--names")
+    first = next(n for n in script.EXERCISES if n != name)
+    assert cli(script, "exact", *flags, first)[0] == 1  # a stub is what was asked for
+    code, _, errors = cli(script, "exact", *flags, "nobody")
+    assert (code, "choose from" in errors) == (2, True)
+    flags = ("--implementation", "solutions", "--names", name, "--folder", "run")
+    assert cli(script, "exact", *flags)[0] == 0
+    assert json.loads((here / "run" / "run.json").read_text())["injected"] == [name]

@@ -29,6 +29,19 @@ def get_lr(function, script: ModuleType) -> Iterator:
 
 
 def zeropower_via_newtonschulz(function, script: ModuleType) -> Iterator:
+    one = torch.ones(1, 1, dtype=torch.float64)
+    for steps, U, text in [(0, 2 * one, "[[2.]]"), (1, one, "[[1.]]")]:  # to be checked by hand
+        call = f"zeropower_via_newtonschulz({text}, {steps}, 1.0, float64)"
+        yield call, function(U.clone(), steps, 1.0, torch.float64)
+    diagonal = torch.diag(torch.tensor([3.0, 4.0], dtype=torch.float64))
+    for steps in (0, 1):
+        call = f"zeropower_via_newtonschulz(diag(3, 4), {steps}, 0.0, float64)"
+        yield call, function(diagonal.clone(), steps, 0.0, torch.float64)
+    half = function(diagonal.float(), 5, 1e-7, torch.bfloat16)
+    yield (
+        "the dtype of zeropower_via_newtonschulz(U, 5, 1e-7, bfloat16), U float32",
+        str(half.dtype),
+    )
     for steps in (1, 5):
         for U in matrices():
             call = f"zeropower_via_newtonschulz(U, {steps}, 1e-7, float64) with U {shape(U)}"
@@ -43,7 +56,14 @@ def zeropower_via_newtonschulz(function, script: ModuleType) -> Iterator:
 
 def split_qkv(function, script: ModuleType) -> Iterator:
     for U in matrices():
-        yield f"split_qkv(U) with U {shape(U)}", tuple(function(U.clone()))
+        call, given = f"split_qkv(U) with U {shape(U)}", U.clone()
+        pieces = function(given)
+        kind = "tuple" if isinstance(pieces, tuple | list) else type(pieces).__name__
+        yield f"what {call} returns", kind
+        yield f"how many pieces {call} returns", len(pieces)
+        for i, piece in enumerate(pieces):
+            yield f"piece {i} of {call}", piece
+        yield f"the argument U after {call}: it must stay as it was", given
 
 
 def Muon(function, script: ModuleType) -> Iterator:

@@ -75,10 +75,13 @@ def execute(
     learner = (
         load_implementation(options.implementation, script) if options.implementation else None
     )
+    names = options.names or None
+    if unknown := set(options.names) - set(script.EXERCISES):
+        raise UsageError(f"--names {min(unknown)}: choose from {', '.join(script.EXERCISES)}")
     run = Run(script, preset, args, options, ranks, learner)
     if learner:
-        run.note(f"implementation: {learner.__file__}: {', '.join(script.EXERCISES)}")
-    with run.stops_on_signal(), injected(script, learner, compile_function=run.compile):
+        run.note(f"implementation: {learner.__file__}: {', '.join(names or script.EXERCISES)}")
+    with run.stops_on_signal(), injected(script, learner, names, run.compile):
         model = script.train(args, run)
         run.finish(model)
     return model, run

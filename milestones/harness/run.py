@@ -47,6 +47,7 @@ class Options:
     """What may be said of any run of any milestone.  No option changes a curve."""
 
     implementation: str = ""  # folder whose <milestone>.py replaces the functions in EXERCISES
+    names: tuple[str, ...] = ()  # only these of them; default: all
     resume: Path | None = None  # run folder to go on with; same preset and arguments
     save_every: int = 0  # steps between checkpoints; 0: only at the end and when asked to stop
     folder: Path | None = None  # of this run; default: runs/<milestone>/<time>-<preset>
@@ -243,7 +244,7 @@ class Run:
             "preset": self.preset,
             "args": asdict(self.args),
             "implementation": self.options.implementation,
-            "injected": list(self.script.EXERCISES) if self.learner else [],
+            "injected": self.injected_names(),
             "world_size": self.world_size,
             "device": gpu or platform.processor() or platform.machine(),
             "threads": torch.get_num_threads(),
@@ -255,6 +256,10 @@ class Run:
             "git": revision or None,
             "started": datetime.now().astimezone().isoformat(timespec="seconds"),
         }
+
+    def injected_names(self) -> list[str]:
+        """The names of EXERCISES that are the learner's in this run."""
+        return list(self.options.names or self.script.EXERCISES) if self.learner else []
 
     def write_json(self, content: dict) -> None:
         partial = self.folder / "run.partial"
@@ -339,6 +344,7 @@ class Run:
             "milestone": self.milestone,
             "preset": self.preset,
             "implementation": self.options.implementation,
+            "injected": self.injected_names(),
             **asdict(self.args),
         }
         for key, value in json.loads(json.dumps(now)).items():  # as run.json keeps them

@@ -38,7 +38,7 @@ FAULTS = [
     ("get_lr", "num_iterations - step", "num_iterations - step - 1", "WRONG VALUES", "get_lr(14,"),
     ("split_parameters", 'startswith("h.")', 'startswith("")', "WRONG VALUES", "wte.weight"),
     # right for every unit call, wrong for what only training brings: a batch of steps
-    ("Muon", "weight -= group", "weight -= (len(self.state) < 9) * group", "CURVE", "at step 1"),
+    ("Muon", "weight -= group", "weight -= (len(self.state) < 9) * group", "CURVE", "up to step 1"),
 ]
 
 
@@ -57,6 +57,14 @@ def test_what_is_imported_is_borrowed(tmp_path):
     verdict = judge(STEM, NS, str(tmp_path))
     assert verdict.status == "BORROWED"
     assert f"milestones.{STEM}.train_gpt" in verdict.text
+
+
+def test_a_class_that_inherits_ours_is_borrowed(tmp_path):
+    ours = f"from milestones.{STEM}.train_gpt import Muon as Base\n\n\nclass Muon(Base):"
+    (tmp_path / f"{STEM}.py").write_text(
+        SOLUTION.replace("class Muon(torch.optim.Optimizer):", ours)
+    )
+    assert judge(STEM, "Muon", str(tmp_path)).status == "BORROWED"
 
 
 def test_no_file(tmp_path):

@@ -1,0 +1,478 @@
+"""The catalogue's mistakes made once more, in the scripts: edits of train_gpt.py by sentence.
+
+`grader/mistakes/` makes each in the solution.  The two implementations are written differently, so
+recognising a mistake in one by its mark in the other is a proof that can fail.
+"""
+
+# ruff: noqa: E501 - a sentence is a key, and a key stays whole
+
+COUNT = "return (num_tokens - 1) // (batch_size * sequence_length)"
+START = "start = (index * batch_size + rank * rows) * sequence_length"
+WINDOW = "shard[start : start + rows * sequence_length + 1].astype(np.int64)"
+CUT = "return tokens[:-1].view(rows, sequence_length), tokens[1:].view(rows, sequence_length)"
+
+SDPA = "F.scaled_dot_product_attention(q, k, v, is_causal=True)"
+SCORES = "q @ k.mT / q.size(-1) ** 0.5"
+QKV = ".view(B, T, 3, self.num_heads, -1).unbind(2)"
+TRANSPOSED = "q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)"
+PROJECTED = "self.c_proj(y.transpose(1, 2).reshape(B, T, D))"
+
+PROGRESS = "(step - args.warmup_iters) / (args.num_iterations - args.warmup_iters)"
+COSINE = "0.5 * (1 + math.cos(math.pi * progress))"
+
+DECAYED = "[p for p in model.parameters() if p.dim() >= 2]"
+OTHERS = "[p for p in model.parameters() if p.dim() < 2]"
+
+MEAN = "model(x, y) / len(micro_batches)"
+SUM = "torch.stack(losses).sum()"
+
+
+def attending(to: str) -> tuple[tuple[str, str], ...]:
+    """Attention with a mask of its own, a (T, T) boolean expression."""
+    new = SDPA.replace("is_causal=True", f"attn_mask={to}")
+    return ((SDPA, new.replace("ones(T, T)", "ones(T, T, dtype=torch.bool)")),)
+
+
+def scaled(by: str) -> tuple[tuple[str, str], ...]:
+    return ((SDPA, SDPA.replace("True", f"True, scale={by}")),)
+
+
+def sparing(condition: str) -> tuple[tuple[str, str], ...]:
+    """Decay groups by a condition on name n and parameter p that says which do not decay."""
+    listed = "[p for n, p in model.named_parameters() if {}]"
+    return (
+        (DECAYED, listed.format(f"not ({condition})")),
+        (OTHERS, listed.format(condition)),
+    )
+
+
+MILESTONE00 = {
+    # batches_in_shard
+    "the last target is not paid for: num_tokens // (B * T), without the - 1": (
+        (COUNT, "return int(num_tokens / (batch_size * sequence_length))"),
+    ),
+    "one batch too few: the last whole batch is left out": (
+        (COUNT, "return (num_tokens - 1 - batch_size * sequence_length) // (batch_size * sequence_length)"),
+    ),
+    "the count is rounded up, so the last batch is incomplete": (
+        (COUNT, "return math.ceil((num_tokens - 1) / (batch_size * sequence_length))"),
+    ),
+    "the count is not rounded: / instead of //": (
+        (COUNT, "return (num_tokens - 1) / batch_size / sequence_length"),
+    ),
+    "one token more for every sequence, B * (T + 1), instead of one for the whole batch": (
+        (COUNT, "return num_tokens // (sequence_length + 1) // batch_size"),
+    ),
+    "one token more for every batch, B * T + 1: neighbouring batches share that token": (
+        (COUNT, "return divmod(num_tokens, batch_size * sequence_length + 1)[0]"),
+    ),
+    "batch_size counted in tokens: num_tokens is not divided by sequence_length": (
+        (COUNT, "return divmod(num_tokens - 1, batch_size)[0]"),
+    ),
+    "sequences counted, not batches: num_tokens is not divided by batch_size": (
+        (COUNT, "return divmod(num_tokens - 1, sequence_length)[0]"),
+    ),
+    "the header subtracted from num_tokens, which does not count it": (
+        (COUNT, "return (num_tokens - 257) // batch_size // sequence_length"),
+    ),
+    # cut_batch
+    "targets not shifted: they equal the inputs": ((CUT, CUT.replace("tokens[1:]", "tokens[:-1]")),),
+    "targets shifted twice: two tokens later than the inputs": (
+        (WINDOW, WINDOW.replace("+ 1]", "+ 2]")),
+        (CUT, CUT.replace("tokens[:-1]", "tokens[:-2]").replace("tokens[1:]", "tokens[2:]")),
+    ),
+    "inputs and targets swapped: each position is asked for the token before it": (
+        (CUT, CUT.replace("[:-1]", "[1 :]").replace("[1:]", "[:-1]")),
+    ),
+    "targets rolled within a row: its last target is its own first token": (
+        (CUT, "x = tokens[:-1].view(rows, sequence_length)\n    return x, x.roll(-1, dims=1)"),
+    ),
+    "a window of B * T tokens, rolled: its last target is its own first token": (
+        (CUT, "x = tokens[:-1].view(rows, sequence_length)\n    return x, x.roll(-1)"),
+    ),
+    "rows start T + 1 tokens apart: one token in T + 1 is never an input": (
+        (START, START.replace("* sequence_length", "* (sequence_length + 1)")),
+        (WINDOW, WINDOW.replace("rows * sequence_length + 1", "rows * (sequence_length + 1)")),
+        (CUT, "both = tokens.view(rows, -1)\n    return both[:, :-1], both[:, 1:]"),
+    ),
+    "batches start B * T + 1 tokens apart: one token between them is never an input": (
+        (START, "start = index * (batch_size * sequence_length + 1) + rank * rows * sequence_length"),
+    ),
+    "batches start T tokens apart instead of B * T: they overlap": (
+        (START, "start = (index + rank * rows) * sequence_length"),
+    ),
+    "the first batch skipped: index + 1": ((START, f"index += 1\n    {START}"),),
+    "the text runs down the columns: reshaped to (T, B) and transposed": (
+        (CUT, "return tokens[:-1].view(-1, rows).T, tokens[1:].view(-1, rows).T"),
+    ),
+    "all ranks read the same rows: rank is not used": (
+        (START, "start = index * batch_size * sequence_length"),
+    ),
+    "a batch further on is one rank's rows further on, not all ranks': ranks overlap": (
+        (START, "start = index * rows * sequence_length + rank * rows * sequence_length"),
+    ),
+    "every rank takes batch_size rows, not its share of them: world_size is not used": (
+        ("rows = batch_size // world_size", "rows = batch_size"),
+    ),
+    "rows dealt out to ranks in turn (rank::world_size), not in one run of rows a rank": (
+        (START, "rank_of_rows, rows = rank, batch_size\n    start = index * rows * sequence_length"),
+        (CUT, "x, y = tokens[:-1].view(rows, -1), tokens[1:].view(rows, -1)\n    return x[rank_of_rows::world_size], y[rank_of_rows::world_size]"),
+    ),
+    "ids read as int16: those above 32,767 become negative": (
+        (WINDOW, WINDOW.replace("].astype", "].view(np.int16).astype")),
+    ),
+    # CausalSelfAttention
+    "no causal mask: every position sees the future": ((SDPA, SDPA.replace(", is_causal=True", "")),),
+    "the mask begins a position late: each position sees the one after it": attending("torch.ones(T, T).tril(1)"),
+    "the mask covers the diagonal too: no position sees itself, and the first becomes nan": (
+        (SDPA, f"({SCORES} + torch.full((T, T), -torch.inf).triu()).softmax(-1) @ v"),
+    ),
+    "the mask covers the diagonal too: no position sees itself, and the first one gets zeros": attending("torch.ones(T, T).tril(-1)"),
+    "the mask upside down: each position sees itself and the future": attending("torch.ones(T, T).triu()"),
+    "the future's scores set to 0 instead of minus infinity: e^0 = 1 still counts": (
+        (SDPA, f"({SCORES}).tril().softmax(-1) @ v"),
+    ),
+    "the mask applied after the softmax: a row's weights no longer sum to 1": (
+        (SDPA, f"({SCORES}).softmax(-1).tril() @ v"),
+    ),
+    "softmax over the queries, dim=-2, instead of the keys": (
+        (SDPA, f"({SCORES} + torch.full((T, T), -torch.inf).triu(1)).softmax(-2) @ v"),
+    ),
+    "scores not scaled by 1 / sqrt(h)": scaled("1.0"),
+    "scores scaled by 1 / sqrt(D), the model's width, instead of the head's": scaled("D**-0.5"),
+    "scores divided by h instead of sqrt(h)": scaled("1 / q.size(-1)"),
+    "scores multiplied by sqrt(h) instead of divided": scaled("q.size(-1) ** 0.5"),
+    "the rows of c_attn read in the order k, q, v instead of q, k, v": (
+        (SDPA, SDPA.replace("q, k, v", "k, q, v")),
+    ),
+    "the rows of c_attn read in the order v, k, q instead of q, k, v": (
+        (SDPA, SDPA.replace("q, k, v", "v, k, q")),
+    ),
+    "the rows of c_attn read head by head, (H, 3, h), instead of (3, H, h)": (
+        (QKV, ".view(B, T, self.num_heads, 3, -1).unbind(3)"),
+    ),
+    "heads cut as (h, H) instead of (H, h): a head gets every H-th feature": (
+        (QKV, ".view(B, T, 3, -1, self.num_heads).mT.unbind(2)"),
+    ),
+    "view(B, H, T, h) without a transposition: a head mixes positions": (
+        (TRANSPOSED, "q, k, v = (z.reshape(B, self.num_heads, T, -1) for z in (q, k, v))"),
+    ),
+    "heads put together without transposing back: reshape of (B, H, T, h)": (
+        (PROJECTED, "self.c_proj(y.reshape(B, T, D))"),
+    ),
+    "attention across the heads of one position: (B, T, H, h) never transposed": (
+        (TRANSPOSED, "pass"),
+        (PROJECTED, "self.c_proj(y.reshape(B, T, D))"),
+    ),
+    "one head of width D instead of H of width h": ((QKV, QKV.replace("self.num_heads", "1")),),
+    "the output projection c_proj left out": ((PROJECTED, "y.transpose(1, 2).reshape(B, T, D)"),),
+    "c_attn and c_proj without their biases": (
+        ("self.c_attn = nn.Linear(args.model_dim, 3 * args.model_dim)", "self.c_attn = nn.Linear(args.model_dim, 3 * args.model_dim, bias=False)"),
+        ("self.c_proj = nn.Linear(args.model_dim, args.model_dim)", "self.c_proj = nn.Linear(args.model_dim, args.model_dim, bias=False)"),
+    ),
+    "the residual added here as well: the block adds it already": ((PROJECTED, f"{PROJECTED} + x"),),
+    # get_lr
+    "the warm-up starts at 0: t / warmup_iters instead of (t + 1) / warmup_iters": (
+        ("(step + 1) / args.warmup_iters", "step / args.warmup_iters"),
+    ),
+    "the warm-up lasts a step too long, at more than the peak: <= instead of <": (
+        ("if step < args.warmup_iters", "if step < args.warmup_iters + 1"),
+    ),
+    "no warm-up: the factor is 1 until warmup_iters": ((PROGRESS, PROGRESS.replace("(step - args.warmup_iters)", "max(0, step - args.warmup_iters)")), ("if step < args.warmup_iters", "if False")),
+    "the cosine measured from step 0 instead of from the end of the warm-up": ((PROGRESS, "step / args.num_iterations"),),
+    "the cosine over num_iterations steps from the end of the warm-up: it never reaches 0": (
+        (PROGRESS, "(step - args.warmup_iters) / args.num_iterations"),
+    ),
+    "the cosine a step early: it starts below the peak": ((PROGRESS, PROGRESS.replace("(step -", "(step + 1 -")),),
+    "the cosine a step too short: it reaches 0 at the last update, which is wasted": (
+        (PROGRESS, PROGRESS.replace("(args.num_iterations -", "(args.num_iterations - 1 -")),
+    ),
+    "a quarter of a cosine, cos(pi / 2 * x), instead of (1 + cos(pi * x)) / 2": ((COSINE, "math.cos(math.pi / 2 * progress)"),),
+    "a whole cosine, down and up again: cos(2 pi x) instead of cos(pi x)": (
+        (COSINE, COSINE.replace("math.pi", "math.tau")),
+    ),
+    "cos(x) without pi: the factor hardly falls": ((COSINE, "0.5 * (1 + math.cos(progress))"),),
+    "cos(pi x) alone: it falls to -1, uphill": ((COSINE, "math.cos(math.pi * progress)"),),
+    "1 + cos(pi x) without the half: twice the peak": ((COSINE, "1 + math.cos(math.pi * progress)"),),
+    "a straight line down instead of a cosine": ((COSINE, "1 - progress"),),
+    "the cosine ends at a tenth of the peak instead of 0": (
+        (COSINE, "0.55 + 0.45 * math.cos(math.pi * progress)"),
+    ),
+    "no cosine: the factor stays 1 after the warm-up": ((COSINE, "progress**0"),),
+    "a learning rate returned instead of a factor on it: learning_rate counts twice": (
+        ("(step + 1) / args.warmup_iters", "(step + 1) * args.learning_rate / args.warmup_iters"),
+        (COSINE, f"{COSINE} * args.learning_rate"),
+    ),
+    # decay_groups
+    "everything decays, biases and gains too": (
+        (DECAYED, "list(model.parameters())"),
+        (OTHERS, "[]"),
+    ),
+    "nothing decays": ((DECAYED, "[]"), (OTHERS, "list(model.parameters())")),
+    "the groups swapped: biases and gains decay, matrices and tables do not": (
+        (DECAYED, OTHERS.replace("< 2", "<= 1")),
+        (OTHERS, DECAYED.replace(">= 2", "> 1")),
+    ),
+    "only biases are spared: the norms' gains decay": sparing("n.split('.')[-1] == 'bias'"),
+    "only norms are spared: the biases of the linears decay": sparing("'.ln_' in n or n[:4] == 'ln_f'"),
+    "the tables of tokens and positions do not decay": sparing("p.dim() < 2 or n[:2] in ('wt', 'wp')"),
+    "the table of tokens, which is the head too, does not decay": sparing("p.dim() < 2 or p is model.lm_head.weight"),
+    "the table of positions does not decay": sparing("p.dim() < 2 or p is model.wpe.weight"),
+    "the tied table listed twice: once as embedding, once as head": (
+        (DECAYED, f"[*{DECAYED}, model.lm_head.weight]"),
+    ),
+    "biases and gains in no group: they would never be updated": ((OTHERS, "[]"),),
+    "0.1 written down instead of weight_decay, the argument": (
+        ('{"params": decayed, "weight_decay": weight_decay}', '{"params": decayed, "weight_decay": 1e-1}'),
+    ),
+    "no weight_decay in the second group: AdamW then takes its default, not 0": (
+        ('{"params": others, "weight_decay": 0.0}', '{"params": others}'),
+    ),
+    # forward_backward
+    "micro-batches added up, not averaged: loss and gradient too large": ((MEAN, "model(x, y)"),),
+    "the gradients of the micro-batches added up, not averaged; the loss is right": (
+        (MEAN, "model(x, y)"),
+        (SUM, "torch.stack(losses).mean()"),
+    ),
+    "the losses of the micro-batches added up, not averaged; the gradient is right": (
+        (SUM, f"{SUM} * len(losses)"),
+    ),
+    "the loss of the last micro-batch returned, not the mean; the gradient is right": (
+        (SUM, "losses[-1] * len(losses)"),
+    ),
+    "the loss of the last micro-batch returned, divided by the number of micro-batches": ((SUM, "losses[-1]"),),
+    "divided by the rows of a micro-batch instead of the number of micro-batches": (
+        (MEAN, "model(x, y) / device_batch_size"),
+    ),
+    "divided by the number of rows instead of the number of micro-batches": (
+        (MEAN, "model(x, y) / inputs.size(0)"),
+    ),
+    "one backward() for the sum, after the loop: all activations are in memory at once": (
+        ("        loss.backward()\n", ""),
+        ("losses.append(loss.detach())", "losses.append(loss)"),
+        (f"return {SUM}", f"loss = {SUM}\n    loss.backward()\n    return loss.detach()"),
+    ),
+    "device_batch_size not used: all rows go through the model at once": (
+        ("zip(inputs.split(device_batch_size), targets.split(device_batch_size), strict=True)", "[(inputs, targets)]"),
+    ),
+    "the loss returned with its graph: detach() is missing": (
+        ("losses.append(loss.detach())", "losses.append(loss)"),
+    ),
+    "only the last gradient is left: zero_grad() in the loop, or backward() after it": (
+        ("        loss.backward()\n", ""),
+        (f"    return {SUM}", f"    loss.backward()\n    return {SUM}"),
+    ),
+    "only the first micro-batch is used": (("for x, y in micro_batches:", "micro_batches = micro_batches[:1]\n    for x, y in micro_batches:"),),
+    "every micro-batch of inputs held against the first micro-batch's targets": ((MEAN, MEAN.replace("model(x, y)", "model(x, micro_batches[0][1])")),),
+    "micro-batches weighted by their rows, but not divided by all rows": (
+        (MEAN, "model(x, y) * device_batch_size"),
+    ),
+    "the gradients clipped to norm 1 after every micro-batch": (
+        ("        losses.append", "        nn.utils.clip_grad_norm_(list(model.parameters()), max_norm=1)\n        losses.append"),
+    ),
+    "no backward(): there is no gradient": (("        loss.backward()\n", ""),),
+    "zero_grad() after the loop: no gradient is left for the optimizer": (
+        (f"    return {SUM}", f"    model.zero_grad()\n    return {SUM}"),
+    ),
+    "cut along the sequence instead of along the rows: context is lost": (
+        ("inputs.split(device_batch_size)", "inputs.split(device_batch_size, dim=1)"),
+        ("targets.split(device_batch_size)", "targets.split(device_batch_size, dim=1)"),
+        (MEAN, "model(x, y) * x.numel() / inputs.numel()"),
+    ),
+}  # fmt: skip
+
+RISE = "(step + 1) / args.warmup_iters"
+FLAT = "    if step < args.num_iterations - args.warmdown_iters:\n        return 1.0\n"
+FALL = "(args.num_iterations - step) / args.warmdown_iters"
+
+NORM = "(U.norm() + eps)"
+LOOP = "    for _ in range(steps):\n"
+GRAM = "        A = X @ X.T\n"
+TERMS = "a * X + b * B + c * (A @ B)"
+COEFFICIENTS = "3.4445, -4.7750, 2.0315"
+
+PIECES = "return U.split(cols) if rows == 3 * cols else (U,)"
+
+MOMENTUM = 'state["momentum_buffer"].mul_(mu).add_(p.grad)'
+LOOK_AHEAD = 'p.grad + mu * M if group["nesterov"] else M'
+SCALE = "math.sqrt(max(pieces[0].shape))"
+RATE = 'alpha=-group["lr"] * scale'
+UPDATE = f"p.add_(torch.cat(pieces).to(p.dtype), {RATE})"
+
+LISTS = "return [model.wte.weight], list(model.h.parameters())"
+
+
+def coefficients(new: str) -> tuple[tuple[str, str], ...]:
+    return ((COEFFICIENTS, new),)
+
+
+def pieces(of_fused: str) -> tuple[tuple[str, str], ...]:
+    """split_qkv with another expression for a fused matrix."""
+    return ((PIECES, PIECES.replace("U.split(cols)", of_fused)),)
+
+
+def scale(new: str) -> tuple[tuple[str, str], ...]:
+    return ((SCALE, new),)
+
+
+def lists(new: str) -> tuple[tuple[str, str], ...]:
+    return ((LISTS, f"return {new}"),)
+
+
+def left_to_adamw(kind: str) -> tuple[tuple[str, str], ...]:
+    """split_parameters with the matrices whose name has `kind` in it beside the table."""
+    found = "[p for n, p in model.h.named_parameters() if {}]"
+    left, muon = found.format(f"'{kind}' in n"), found.format(f"'{kind}' not in n")
+    return lists(f"[model.wte.weight] + {left}, {muon}")
+
+
+MILESTONE01 = {
+    # get_lr
+    "the warm-up starts at 0: t / warmup_iters instead of (t + 1) / warmup_iters": (
+        (RISE, "step / args.warmup_iters"),
+    ),
+    "the warm-up lasts a step too long, at more than the peak: <= instead of <": (
+        ("if step < args.warmup_iters", "if step <= args.warmup_iters"),
+    ),
+    "no warm-up: the factor starts at 1": ((RISE, "1.0"),),
+    "the warm-down a step early: (N - 1 - t) / warmdown_iters, so the last update is wasted": (
+        (FALL, FALL.replace("- step", "- 1 - step")),
+    ),
+    "no warm-down: the factor stays 1": ((FALL, "1.0"),),
+    "the warm-down turned round: it drops to 0 and rises": ((FALL, f"1 - {FALL}"),),
+    "the warm-down divided by num_iterations instead of warmdown_iters: it starts with a drop": (
+        (FALL, "1 - step / args.num_iterations"),
+    ),
+    "no flat part: the straight line down begins where the warm-up ends": (
+        (FLAT, ""),
+        (FALL, "1 - (step - args.warmup_iters) / (args.num_iterations - args.warmup_iters)"),
+    ),
+    "half a cosine for the warm-down instead of a straight line": (
+        (FALL, f"math.sin(0.5 * math.pi * {FALL}) ** 2"),
+    ),
+    "milestone 00's cosine kept: it falls from the end of the warm-up on": (
+        (FLAT, f"    progress = {PROGRESS}\n"),
+        (FALL, COSINE),
+    ),
+    "the warm-down ends near a tenth of the peak instead of at 1 / warmdown_iters": (
+        (FALL, f"1 - 0.9 * (1 - {FALL})"),
+    ),
+    "a learning rate returned instead of a factor on it: it counts twice": (
+        (RISE, f"{RISE} * args.learning_rate"),
+        ("return 1.0", "return args.learning_rate"),
+        (FALL, f"{FALL} * args.learning_rate"),
+    ),
+    # zeropower_via_newtonschulz
+    "a coefficient short of a digit: 2.031 instead of 2.0315": coefficients("3.4445, -4.7750, 2.031"),
+    "the sign of b lost: + 4.7750 instead of - 4.7750": coefficients("3.4445, 4.7750, 2.0315"),
+    "c applied to A X instead of A A X": ((TERMS, TERMS.replace("(A @ B)", "B")),),
+    "b and c swapped: b belongs to A X, c to A A X": coefficients("3.4445, 2.0315, -4.7750"),
+    "the cubic iteration 1.5 X - 0.5 A X instead of the quintic": coefficients("1.5, -0.5, 0.0"),
+    "the textbook's coefficients 15/8, -10/8, 3/8: they converge to 1, but slowly": coefficients("15 / 8, -10 / 8, 3 / 8"),
+    "one iteration too many": ((LOOP, LOOP.replace("steps", "steps + 1")),),
+    "one iteration too few": ((LOOP, LOOP.replace("steps", "steps - 1")),),
+    "always 10 iterations, whatever steps says": ((LOOP, f"    steps = 10\n{LOOP}"),),
+    "always 5 iterations, whatever steps says": ((LOOP, f"    steps = 5\n{LOOP}"),),
+    "the matrix A computed once, before the loop": ((LOOP + GRAM, f"    A = X @ X.T\n{LOOP}"),),
+    "every row normalised, after transposing, instead of the matrix": (
+        (f" / {NORM}", ""),
+        (LOOP, f"    X = X / (X.norm(dim=1, keepdim=True) + eps)\n{LOOP}"),
+    ),
+    "every row normalised, before transposing, instead of the matrix": (
+        (NORM, "(U.norm(dim=1, keepdim=True) + eps)"),
+    ),
+    "no division by the norm: the iteration runs off": ((f" / {NORM}", ""),),
+    "divided by the square of the norm: the root is missing": ((NORM, "(U.norm() ** 2 + eps)"),),
+    "divided by the root of the mean square: singular values above 1 are left": (
+        (NORM, "(U.norm() / U.numel() ** 0.5 + eps)"),
+    ),
+    "divided by the largest singular value instead of the Frobenius norm": (
+        (NORM, "(torch.linalg.matrix_norm(U, ord=2) + eps)"),
+    ),
+    "divided by the largest entry instead of the Frobenius norm": ((NORM, "(U.norm(torch.inf) + eps)"),),
+    "normalised again in every iteration": ((GRAM, f"        X = X.div(X.norm() + eps)\n{GRAM}"),),
+    "eps left out: a matrix of zeros becomes 0 / 0": ((NORM, "U.norm()"),),
+    "tall matrices not transposed back": (("return X.T if tall else X", "return X"),),
+    "no iteration at all: the matrix is only divided by its norm": ((LOOP, LOOP.replace("steps", "0")),),
+    # split_qkv
+    "q, k and v not split: orthogonalised jointly": ((PIECES, "return (U,)"),),
+    "q, k and v returned in reverse": pieces("U.split(cols)[::-1]"),
+    "returned in the order k, q, v": pieces("[U.split(cols)[i] for i in (1, 0, 2)]"),
+    "every third row taken instead of thirds of the rows": pieces("U.view(cols, 3, cols).unbind(1)"),
+    "split along the columns instead of the rows": pieces("U.chunk(3, dim=1)"),
+    "split into heads, here two for each of q, k and v": pieces("U.split(cols // 2)"),
+    "the pieces returned transposed": pieces("[piece.T for piece in U.split(cols)]"),
+    "every matrix cut in three, whatever its shape": ((PIECES, "return U.chunk(3)"),),
+    "every tall matrix cut into squares, the MLPs' too": ((PIECES, PIECES.replace("== 3 * cols", "> cols")),),
+    "the condition turned round: the fused matrix stays whole, a tall one is cut": (
+        (PIECES, PIECES.replace("==", "!=")),
+    ),
+    # Muon
+    "momentum 0.9 written down instead of the one given": (('mu = group["momentum"]', "mu = 0.9"),),
+    "no Nesterov, or a look-ahead with the old buffer, which is the same": ((LOOK_AHEAD, "M"),),
+    "Nesterov always, whatever the argument says": ((LOOK_AHEAD, "p.grad.add(M, alpha=mu)"),),
+    "the look-ahead without its factor: gradient + buffer": ((LOOK_AHEAD, LOOK_AHEAD.replace("mu * ", "")),),
+    "an averaging buffer, (1 - mu) G, in a look-ahead made for a summing one": (
+        (MOMENTUM, 'state["momentum_buffer"].lerp_(p.grad, 1 - mu)'),
+    ),
+    "the buffer overwritten by the look-ahead": (
+        (LOOK_AHEAD, 'M.mul_(mu).add_(p.grad) if group["nesterov"] else M'),
+    ),
+    "the buffer begins as the first gradient, which is then added once more": (
+        ("torch.zeros_like(p)", "p.grad.clone()"),
+    ),
+    "the buffer is not kept: every step begins with an empty one": ((MOMENTUM, "p.grad.clone()"),),
+    "no momentum in the sum: gradients are added up undamped": ((MOMENTUM, MOMENTUM.replace(".mul_(mu)", "")),),
+    "momentum after orthogonalising: the gradient is orthogonalised, not the look-ahead": (
+        (MOMENTUM, 'state["momentum_buffer"].mul_(mu)'),
+        (LOOK_AHEAD, "p.grad"),
+        (UPDATE, f"O = torch.cat(pieces)\n                M.add_(O)\n                p.add_(O + mu * M if group['nesterov'] else M, {RATE})"),
+    ),
+    "nothing is orthogonalised: plain momentum": (
+        ("zeropower_via_newtonschulz(piece, *self.newton_schulz) for", "piece for"),
+    ),
+    "q, k and v not split before orthogonalising: split_qkv is not called": (("split_qkv(U)\n", "(U,)\n"),),
+    "q, k and v not split before orthogonalising, though the scale is that of a part": (
+        ("split_qkv(U)\n", "(U,)\n"),
+        (SCALE, SCALE.replace("pieces[0]", "split_qkv(p)[0]")),
+    ),
+    "no scale: sqrt(max(rows, cols)) is missing": scale("1.0"),
+    "scale sqrt(min(rows, cols)) instead of sqrt(max(rows, cols))": scale(SCALE.replace("max", "min")),
+    "scale sqrt(rows * cols) instead of sqrt(max(rows, cols))": scale("math.sqrt(pieces[0].numel())"),
+    "scale max(rows, cols): the root is missing": scale("max(pieces[0].shape)"),
+    "scale sqrt(rows) instead of sqrt(max(rows, cols))": scale("math.sqrt(pieces[0].size(0))"),
+    "scale sqrt(cols) instead of sqrt(max(rows, cols))": scale("math.sqrt(p.size(1))"),
+    "a later Muon's scale: sqrt(max(1, rows / cols))": scale("math.sqrt(max(1, pieces[0].size(0) / p.size(1)))"),
+    "another Muon's scale: 0.2 * sqrt(max(rows, cols))": scale(f"{SCALE} / 5"),
+    "scale taken from the fused matrix, three times as tall": scale(SCALE.replace("pieces[0]", "p")),
+    "the update added instead of subtracted": ((RATE, RATE.replace("-", "")),),
+    "the learning rate read once, at construction: the schedule has no effect": (
+        ("self.newton_schulz = (", "self.first_lr = lr\n        self.newton_schulz = ("),
+        (RATE, "alpha=-self.first_lr * scale"),
+    ),
+    "weights decay by 0.1 times the learning rate, as under AdamW": (
+        (UPDATE, f"p.sub_(0.1 * group['lr'] * p)\n                {UPDATE}"),
+    ),
+    "the factor 0.1 taken here as well: muon_learning_rate has it already": ((RATE, f"{RATE} / 10"),),
+    "only the last matrix is updated: the update stands after the loop over them": (
+        (UPDATE, f"if p is group['params'][-1]:\n                    {UPDATE}"),
+    ),
+    # split_parameters
+    "the projections of the MLPs, mlp.c_proj, left to AdamW": left_to_adamw("mlp.c_proj"),
+    "the matrices of attention left to AdamW": left_to_adamw("attn."),
+    "the fused matrix of q, k and v, attn.c_attn, left to AdamW": left_to_adamw("c_attn"),
+    "the two lists swapped: the table to Muon, the matrices to AdamW": lists("list(model.h.parameters()), [model.wte.weight]"),
+    "every matrix to Muon, the tied table too; AdamW gets nothing": lists("[], list(model.parameters())"),
+    "the tied table in both lists": lists("[model.wte.weight], list(model.parameters())"),
+    "the tied table listed twice: once as embedding, once as head": lists(
+        "[model.wte.weight, model.lm_head.weight], list(model.h.parameters())"
+    ),
+    "everything to AdamW; Muon gets nothing": lists("list(model.parameters()), []"),
+    "the matrices to both optimizers": lists("list(model.parameters()), list(model.h.parameters())"),
+    "the first block in neither list": lists("[model.wte.weight], list(model.h[1:].parameters())"),
+    "the list of matrices begun anew for every block: only the last block's are left": lists(
+        "[model.wte.weight], list(model.h[-1].parameters())"
+    ),
+}  # fmt: skip
+
+TWINS = {"milestone00_baseline": MILESTONE00, "milestone01_muon": MILESTONE01}
