@@ -12,6 +12,7 @@ import os
 import re
 import traceback
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -310,12 +311,21 @@ def child(stem: str, name: str, target: str, pipe) -> None:
     pipe.close()
 
 
+@cache
+def warm_up() -> None:
+    """What torch imports at its first optimizer step, once for all children: a second each."""
+    p = torch.nn.Parameter(torch.zeros(1))
+    p.grad = torch.zeros(1)
+    torch.optim.AdamW([p]).step()
+
+
 def judge(stem: str, name: str, target: str = "exercises", seconds: float = SECONDS) -> Verdict:
     """Judge one task in a child process.
 
     stem: the milestone's; name: one of its EXERCISES, or "" for all together; target: the folder.
     """
     find_milestone(stem)
+    warm_up()
     context = multiprocessing.get_context("fork")
     receive, send = context.Pipe(duplex=False)
     process = context.Process(target=child, args=(stem, name, target, send), daemon=True)
