@@ -114,7 +114,7 @@ def test_an_interrupted_write_leaves_the_old_file(shard, monkeypatch):
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """A repository root of its own; the current directory is another, empty one."""
-    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    root, elsewhere = tmp_path / "repository", tmp_path / "elsewhere"
     root.mkdir()
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
@@ -132,7 +132,7 @@ def test_shards_are_sorted_and_found_from_anywhere(root):
     want = [folder / f"mine_train_{i:06d}.bin" for i in (1, 2, 10)]
     assert find_shards("data/mine/mine_train_*.bin") == want
     assert find_shards(str(folder / "mine_train_*.bin")) == want
-    assert find_shards("../root/data/mine/mine_train_*.bin") == want
+    assert find_shards("../repository/data/mine/mine_train_*.bin") == want
 
 
 def test_the_current_directory_comes_first(root):

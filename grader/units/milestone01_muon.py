@@ -67,17 +67,25 @@ def split_qkv(function, script: ModuleType) -> Iterator:
 
 
 def Muon(function, script: ModuleType) -> Iterator:
-    for nesterov in (True, False):
+    for nesterov, momentum in [(True, 0.95), (False, 0.95), (True, 0.8)]:
         params = [nn.Parameter(m) for m in matrices()]
-        muon = function(params, 0.1, 0.95, nesterov, 5, 1e-7, torch.float64)
+        muon = function(params, 0.1, momentum, nesterov, 5, 1e-7, torch.float64)
         for step in range(1, 4):
-            for p, gradient in zip(params, matrices(seed=step), strict=True):
-                p.grad = gradient
-            muon.param_groups[0]["lr"] = 0.1 / step  # a schedule changes it from outside
+            lr = muon.param_groups[0]["lr"] = 0.1 / step  # a schedule changes it from outside
+            gradients = matrices(seed=step)
+            for p, gradient in zip(params, gradients, strict=True):
+                p.grad = gradient.clone()
             muon.step()
+            call = f"step {step} of Muon, lr {lr:.2g}, momentum {momentum}, nesterov={nesterov}"
             for p in params:
-                call = f"weight {shape(p)} after {step} steps of Muon, nesterov={nesterov}"
-                yield call, p.detach().clone()
+                yield f"weight {shape(p)} after {call}", p.detach().clone()
+            for p, gradient in zip(params, gradients, strict=True):
+                same = p.grad is not None and torch.equal(p.grad, gradient)
+                yield f"whether .grad {shape(p)} is what it was before {call}", same
+    held = [
+        any(getattr(v, "shape", None) == p.shape for v in muon.state[p].values()) for p in params
+    ]
+    yield "whether self.state[W] holds a tensor of W's shape, for a checkpoint to find", all(held)
 
 
 def split_parameters(function, script: ModuleType) -> Iterator:
