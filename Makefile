@@ -11,7 +11,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: race test test-all resolution lint lock clean
+.PHONY: race test test-all resolution lock clean
 .DEFAULT_GOAL := race
 
 $(VENV)/ready: requirements.lock pyproject.toml
