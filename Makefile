@@ -4,7 +4,7 @@
 # Both make the environment first.  Variables:
 #   SEEDS="3 4 5"  RUNGS="00 01"  IMPLEMENTATION=exercises     for the race
 #   PYTHON=python3.12                                          another Python (3.11 to 3.13)
-#   TORCH_INDEX=https://download.pytorch.org/whl/cpu           wheels for CPUs only: 200 MB, not 3 GB
+#   TORCH_INDEX=https://download.pytorch.org/whl/cpu           wheels for CPUs only: 200 MB
 #   UV=1                                                       install with uv
 
 PYTHON ?= python3

@@ -145,6 +145,7 @@ def test_command_line_that_cannot_be_read(script, refused, argv, words):
         ("--num-iterations 3", "warmup_iters"),
         ("--seed -1", "seed is -1"),
         ("--threads 0", "--threads 0: at least one"),
+        ("--names get_lr", "from what --implementation?"),
         ("--save-every -5", "--save-every -5: 0 or a number of steps"),
     ],
 )

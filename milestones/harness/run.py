@@ -59,6 +59,8 @@ class Options:
         """Raise UsageError if these cannot be followed."""
         if self.threads < 1:
             raise UsageError(f"--threads {self.threads}: at least one is needed")
+        if self.names and not self.implementation:
+            raise UsageError("--names says which functions to take: from what --implementation?")
         if self.save_every < 0:
             raise UsageError(f"--save-every {self.save_every}: 0 or a number of steps is needed")
         if self.resume and self.folder not in (None, self.resume):
