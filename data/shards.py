@@ -76,9 +76,14 @@ def write_shard(path: str | os.PathLike, tokens) -> None:
             f"{path}: token id {low if low < 0 else high} does not fit into uint16: "
             f"use a vocabulary of at most {MAX_TOKEN + 1} ids"
         )
+    write_atomically(path, shard_header(tokens.size), tokens.astype(TOKEN))
+
+
+def shard_header(num_tokens: int) -> np.ndarray:
+    """The first HEADER_BYTES of a shard, as (HEADER_INTS,) int32."""
     header = np.zeros(HEADER_INTS, dtype="<i4")
-    header[:3] = MAGIC, VERSION, tokens.size
-    write_atomically(path, header, tokens.astype(TOKEN))
+    header[:3] = MAGIC, VERSION, num_tokens
+    return header
 
 
 def write_atomically(path: Path, *parts: np.ndarray | bytes) -> None:
@@ -116,7 +121,7 @@ def find_shards(pattern: str) -> list[Path]:
     if CORPUS.resolve() in folders:
         cure = "the embedded corpus has corpus_train_*.bin and corpus_val_*.bin"
     elif FINEWEB.resolve() in folders:
-        cure = "download the FineWeb shards into data/fineweb10B first"
+        cure = "download the FineWeb shards into data/fineweb10B first: python -m data.fineweb"
     else:
         cure = "correct the pattern, or put the shards there"
     looked = " and ".join(dict.fromkeys(str(folder) for folder in folders))

@@ -14,6 +14,7 @@ import torch
 import tyro
 
 from data import synthetic
+from data.tokenize_text import gpt2_encoding
 from milestones.harness import UsageError
 from milestones.harness.initialization import initialize
 
@@ -49,9 +50,7 @@ def encoding_for(vocab_size: int):
     """GPT-2's encoding, or the invented words for a vocabulary too small for it."""
     if vocab_size == synthetic.VOCAB_SIZE:
         return InventedWords()
-    import tiktoken  # imported late: it downloads the vocabulary on first use
-
-    return tiktoken.get_encoding("gpt2")
+    return gpt2_encoding()
 
 
 def load_model(folder: Path, untrained: bool = False) -> torch.nn.Module:
