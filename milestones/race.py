@@ -26,7 +26,7 @@ from data.shards import ShardError
 from milestones.harness import Stopped, UsageError
 from milestones.harness.cli import execute
 from milestones.harness.curve import Row
-from milestones.harness.injection import ROOT, load_implementation
+from milestones.harness.injection import ROOT, load_implementation, stubs_among
 from milestones.harness.run import Options
 from milestones.table import Milestone, find_milestone, milestones
 
@@ -95,7 +95,7 @@ def run_rung(
         place = folder / (milestone.stem + ("-yours" if implementation else "")) / f"seed{seed}"
         options = Options(implementation=implementation, folder=place, device="cpu", quiet=True)
         tqdm.write(f"{name}, seed {seed} ...", end="\r")
-        _, run = execute(script, "tiny", args, options)
+        run = execute(script, "tiny", args, options)
         result.curves.append([row for row in run.history if row.val_loss == row.val_loss])
         result.cpu_seconds.append(
             json.loads((place / "run.json").read_text())["summary"]["cpu_seconds"]
@@ -188,8 +188,11 @@ def race(settings: Settings) -> str:
     theirs = []
     for milestone in entered if settings.implementation else []:
         script = importlib.import_module(f"milestones.{milestone.stem}.train_gpt")
-        load_implementation(settings.implementation, script)  # complain before any work
-        theirs.append(milestone)
+        learner = load_implementation(settings.implementation, script)  # complain before any work
+        if todo := stubs_among(script.EXERCISES, learner):
+            print(f"{milestone.short}, {settings.implementation}: not started: {', '.join(todo)}")
+        else:
+            theirs.append(milestone)
     corpus = synthetic.generate()
     folder = settings.folder or Path("runs") / "race" / f"{datetime.now():%Y%m%d-%H%M%S}"
     folder.mkdir(parents=True)

@@ -9,6 +9,7 @@ import importlib
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 from dataclasses import astuple
 from pathlib import Path
@@ -174,5 +175,29 @@ def interrupted(here):
         output = log.read_text()
         log.unlink()
         return child.exitcode, output
+
+    return run
+
+
+@pytest.fixture
+def torchrun(here):
+    """torchrun(ranks, *words): (exit code, stderr); words are what follows torchrun's own flags."""
+
+    def run(ranks: int, *words) -> tuple[int, str]:
+        launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}"]
+        process = subprocess.Popen(
+            [sys.executable, *launch, *map(str, words)],
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            _, err = process.communicate(timeout=120)
+        except subprocess.TimeoutExpired:
+            process.terminate()  # torchrun ends its ranks, by force after 30 s
+            _, err = process.communicate()
+            pytest.fail(f"torchrun did not end within 120 s:\n{err}")
+        return process.returncode, err
 
     return run

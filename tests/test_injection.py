@@ -9,7 +9,7 @@ import pytest
 
 from milestones.harness import UsageError, replay
 from milestones.harness.curve import read_curve
-from milestones.harness.injection import ROOT, injected, load_implementation
+from milestones.harness.injection import ROOT, injected, load_implementation, stubs_among
 from tests.conftest import STEMS, find_script, losses, untimed
 
 EXERCISES = [(stem, name) for stem in STEMS for name in find_script(stem).EXERCISES]
@@ -206,25 +206,80 @@ def test_run_names_the_file_and_what_was_injected(script, cli, here, exact_curve
     assert losses(rows) == pytest.approx(losses(exact_curve(script)), rel=0, abs=1e-9)
 
 
-def test_exercise_that_is_not_started(script, cli, mine):
-    """Only its own line, no traceback: nothing is wrong with a stub."""
+def solution_text(script) -> str:
+    return (ROOT / "solutions" / f"{script.__name__.split('.')[1]}.py").read_text()
+
+
+STUB = """
+
+def {name}(*args, **kwargs):
+    '''What it should do.'''
+    raise NotImplementedError('{name}: not started')
+"""
+
+
+def test_exercise_that_is_not_started_is_refused_before_any_work(script, cli, mine, here):
+    """One line that names the stubs and takes the rest; nothing is wrong with a stub."""
+    *done, name = script.EXERCISES
+    path = mine(solution_text(script) + STUB.format(name=name))
+    code, out, err = cli(script, "exact", "--implementation", "mine")
+    assert (code, out) == (2, "")
+    start = f"error: {path}: {name} not started: take what is done with --names "
+    assert err == f"{start}{' '.join(done)}\n"
+    assert not (here / "runs").exists()
+    code, _, err = cli(script, "exact", "--implementation", "mine", "--names", *done)
+    assert code == 0, err
+
+
+def test_file_of_stubs_alone(script, cli, here):
+    code, _, err = cli(script, "exact", "--implementation", "grader/stubs")
+    stem = script.__name__.split(".")[1]
+    assert code == 2 and err.count("\n") == 1
+    assert f"{', '.join(script.EXERCISES)} not started: begin with pytest grader/ -k {stem}" in err
+
+
+CLASS = """
+
+class {name}:
+    def __init__(self, *args):
+        pass
+
+    def step(self):
+        raise NotImplementedError
+"""
+BEGUN = """
+
+def {name}(*args, **kwargs):
+    half = 1
+    raise NotImplementedError("the other half of {name}")
+"""
+
+
+def test_what_counts_as_a_stub(script, mine):
+    """A class with a method that is one does; a function that does something first does not."""
+    name = script.EXERCISES[0]
+    for text, want in [(STUB, [name]), (CLASS, [name]), (BEGUN, []), ("", [])]:
+        mine(solution_text(script) + text.format(name=name))
+        learner = load_implementation("mine", script)
+        assert stubs_among(script.EXERCISES, learner) == want
+    mine(STUB.format(name=name) + solution_text(script))  # the last definition counts
+    assert stubs_among(script.EXERCISES, load_implementation("mine", script)) == []
+
+
+def test_exercise_that_stops_half_way(script, cli, mine):
+    """Found out by running only, but without a traceback."""
     name = script.EXERCISES[-1]
-    own = ROOT / "solutions" / f"{script.__name__.split('.')[1]}.py"
-    stub = (
-        f"\n\ndef {name}(*args, **kwargs):\n    raise NotImplementedError('{name}: not started')\n"
-    )
-    mine(own.read_text() + stub)
+    mine(solution_text(script) + BEGUN.format(name=name))
     code, _, err = cli(script, "exact", "--implementation", "mine")
     assert code == 1
-    assert err.splitlines()[-1] == f"error: {name}: not started"
+    assert err.splitlines()[-1] == f"error: the other half of {name}"
     assert "Traceback" not in err
 
 
 def test_error_in_the_learners_code_keeps_its_traceback(script, cli, mine):
     """The learner needs to see where."""
     name = script.EXERCISES[-1]
-    own = ROOT / "solutions" / f"{script.__name__.split('.')[1]}.py"
-    mine(own.read_text() + f"\n\ndef {name}(*args, **kwargs):\n    return undefined\n")
+    mine(solution_text(script) + f"\n\ndef {name}(*args, **kwargs):\n    return undefined\n")
     with pytest.raises(NameError, match="undefined") as error:
         cli(script, "exact", "--implementation", "mine")
     assert error.traceback[-1].path.parent.name == "mine"
@@ -246,7 +301,7 @@ def test_only_the_names_asked_for(script, cli, here):
     name = script.EXERCISES[-1]
     flags = ("--implementation", "grader/stubs", "--names")
     first = next(n for n in script.EXERCISES if n != name)
-    assert cli(script, "exact", *flags, first)[0] == 1  # a stub is what was asked for
+    assert cli(script, "exact", *flags, first)[0] == 2  # a stub is what was asked for
     code, _, errors = cli(script, "exact", *flags, "nobody")
     assert (code, "choose from" in errors) == (2, True)
     flags = ("--implementation", "solutions", "--names", name, "--folder", "run")

@@ -67,6 +67,15 @@ def test_a_whole_race(short, tmp_path):
     assert (folder / "race.txt").read_text() in text + "\n"
 
 
+def test_a_rung_with_stubs_is_named_and_left_out(short, tmp_path, capsys):
+    first = milestones()[0]
+    settings = race.Settings(rungs=("00",), seeds=(3,), implementation="grader/stubs")
+    text = race.race(replace(settings, folder=tmp_path / "race"))
+    said = capsys.readouterr().out
+    assert f"{first.short}, grader/stubs: not started: batches_in_shard, cut_batch" in said
+    assert f"\n{first.short} " in text and "grader/stubs" not in text
+
+
 def test_wishes_that_cannot_be_granted(tmp_path):
     for settings, phrase in [
         (race.Settings(rungs=("42",)), "no milestone 42"),

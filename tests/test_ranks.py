@@ -1,9 +1,5 @@
 """Real torchrun on CPUs (gloo): the curve does not depend on the number of ranks."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 from milestones.harness.curve import read_curve
@@ -36,30 +32,6 @@ def log_train_and_act(run, step, loss):
 Run.log_train = log_train_and_act
 main(module, argv)
 """
-
-
-@pytest.fixture
-def torchrun(here):
-    """torchrun(ranks, *words): (exit code, stderr); words are what follows torchrun's own flags."""
-
-    def run(ranks: int, *words) -> tuple[int, str]:
-        launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}"]
-        process = subprocess.Popen(
-            [sys.executable, *launch, *map(str, words)],
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            _, err = process.communicate(timeout=120)
-        except subprocess.TimeoutExpired:
-            process.terminate()  # torchrun ends its ranks, by force after 30 s
-            _, err = process.communicate()
-            pytest.fail(f"torchrun did not end within 120 s:\n{err}")
-        return process.returncode, err
-
-    return run
 
 
 @pytest.fixture

@@ -5,14 +5,18 @@ import importlib.metadata
 import json
 import math
 import re
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 import torch
 
+from data.published import progress_text
 from milestones.harness import Run, main
 from milestones.harness.curve import COLUMNS, CurveWriter, Row, read_curve
 from milestones.harness.injection import ROOT
-from milestones.harness.run import new_folder
+from milestones.harness.ranks import Ranks
+from milestones.harness.run import Options, new_folder
 from tests.conftest import STEMS, find_script, untimed
 
 # step:125/6200 val_loss:5.2017 train_time:24564ms step_avg:213.60ms; no average, no number
@@ -209,6 +213,76 @@ def test_curve_writer_keeps_every_digit(tmp_path):
     (row,) = read_curve(tmp_path / "curve.csv")
     assert (row.train_loss, row.step) == (value, 7)
     assert math.copysign(1, row.val_loss) == -1
+
+
+# ------------------------------------------------------- what a long run says beside its log lines
+
+
+def test_forecast_after_twenty_timed_steps(script, cli, here, monkeypatch):
+    """Once, in the log too; not in a run that has less than a minute to go."""
+    flags = ["exact", "--price-per-hour", 24, "--folder", "run"]
+    monkeypatch.setattr("milestones.harness.run.WORTH_A_FORECAST", 0)
+    code, _, err = cli(script, *flags)
+    assert code == 0
+    line = r"\d+\.\d ms a step: done in \d+ s, \w{3} \d\d:\d\d, validation not counted"
+    assert re.fullmatch(rf"{line}; \$0\.\d\d so far, \$0\.\d\d then\n", err)
+    log = (here / "run" / "log.txt").read_text()
+    assert log.index("step:30/40 train_loss") < log.index(err) < log.index("step:31/40 train_loss")
+
+
+def test_forecast_in_figures(script, tmp_path, capfd):
+    options = Options(folder=tmp_path, price_per_hour=30.0)
+    run = Run(script, "tiny", script.PRESETS["tiny"], options, Ranks(0, 1, torch.device("cpu")))
+    run.clock.milliseconds, run.clock.steps = 4000.0, 20
+    run.started -= 360  # seconds ago
+    run.forecast(7200)
+    end = f"{datetime.now() + timedelta(hours=2):%a %H:}"
+    said = capfd.readouterr().err
+    assert said.startswith(f"200.0 ms a step: done in 2.0 h, {end}")
+    assert said.endswith("; $3.00 so far, $63.00 then\n")
+    run.forecast(59)
+    assert capfd.readouterr().err == ""
+
+
+def validate(script, capfd, folder, preset="record", ranks=(0, 1), **changes) -> str:
+    """What is printed when a run is at 4.5 nats after the second published validation."""
+    args = replace(script.PRESETS[preset], **changes)
+    options = Options(folder=folder)
+    run = Run(script, preset, args, options, Ranks(*ranks, torch.device("cpu")))
+    capfd.readouterr()
+    run.log_validation(args.val_loss_every, 4.5)
+    return capfd.readouterr().out
+
+
+FREE = {"device_batch_size": 8, "compile": "no", "fused": False, "seed": 7}
+FREE["train_files"] = "/elsewhere/fineweb_train_*.bin"
+
+
+@pytest.mark.parametrize("changes", [{}, FREE], ids=["published", "same curve"])
+def test_record_run_is_held_against_the_published_curve(script, tmp_path, capfd, changes):
+    """On the terminal, in a line of its own: log.txt is for tools."""
+    out = validate(script, capfd, tmp_path / "run", **changes).splitlines()
+    milestone, args = script.__name__.split(".")[1], script.PRESETS["record"]
+    text = progress_text(milestone, args.val_loss_every, 4.5)
+    assert text and out[-1] == f"    {text}"
+    assert LOG_LINE.fullmatch(out[-2])
+    log = (tmp_path / "run" / "log.txt").read_text()
+    assert "val_loss:4.5000" in log and "published" not in log
+    assert validate(script, capfd, tmp_path / "rank 1", ranks=(1, 2)) == ""
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"learning_rate": 1e-3},
+        {"val_batches": 1},
+        {"train_files": "mine_*.bin"},
+        {"preset": "tiny"},
+    ],
+    ids=str,
+)
+def test_other_runs_are_not(script, tmp_path, capfd, changes):
+    assert "published" not in validate(script, capfd, tmp_path / "run", **changes)
 
 
 def test_every_milestone_of_the_table_has_a_script(script):

@@ -14,9 +14,11 @@ import tyro
 
 from data.shards import ShardError
 from milestones.harness.curve import Row
-from milestones.harness.errors import NonFiniteLoss, Stopped, UsageError
-from milestones.harness.injection import injected, load_implementation
+from milestones.harness.errors import NonFiniteLoss, RehearsalFailed, Stopped, UsageError
+from milestones.harness.injection import injected, load_implementation, refuse_stubs
+from milestones.harness.preflight import preflight
 from milestones.harness.ranks import Ranks, exit_rank, first_to_fail, start_ranks, stop_ranks
+from milestones.harness.rehearsal import rehearse
 from milestones.harness.run import Options, Run
 
 PRESET_HELP = {
@@ -58,14 +60,8 @@ def check_numbers(args: Any) -> None:
             raise UsageError(f"{name} is {value}: it must be a finite number, not below zero")
 
 
-def execute(
-    script: ModuleType, preset: str, args: Any, options: Options | None = None
-) -> tuple[torch.nn.Module, Run]:
-    """One run of a script, with a run folder.  Returns the trained model and the run.
-
-    Raises UsageError or ShardError before any work, NonFiniteLoss or Stopped on the way.
-    """
-    options = options or Options()
+def prepare(script: ModuleType, preset: str, args: Any, options: Options) -> Run:
+    """Join the ranks and refuse what cannot be done: UsageError or ShardError before any work."""
     options.check()
     ranks = start_ranks("cpu" if preset == "exact" else options.device)
     if ranks.device.type == "cpu":
@@ -75,16 +71,31 @@ def execute(
     learner = (
         load_implementation(options.implementation, script) if options.implementation else None
     )
-    names = options.names or None
     if unknown := set(options.names) - set(script.EXERCISES):
         raise UsageError(f"--names {min(unknown)}: choose from {', '.join(script.EXERCISES)}")
+    if learner:
+        refuse_stubs(options.names or script.EXERCISES, learner)
     run = Run(script, preset, args, options, ranks, learner)
     if learner:
-        run.note(f"implementation: {learner.__file__}: {', '.join(names or script.EXERCISES)}")
-    with run.stops_on_signal(), injected(script, learner, names, run.compile):
-        model = script.train(args, run)
-        run.finish(model)
-    return model, run
+        run.note(f"implementation: {learner.__file__}: {', '.join(run.injected_names())}")
+    if preset == "record" or options.preflight:
+        preflight(run)
+    return run
+
+
+def execute(script: ModuleType, preset: str, args: Any, options: Options | None = None) -> Run:
+    """One run of a script, with a run folder; or only its preflight, or its rehearsal.
+
+    Raises UsageError or ShardError before any work; later NonFiniteLoss, Stopped, RehearsalFailed.
+    """
+    options = options or Options()
+    run = prepare(script, preset, args, options)
+    if options.rehearse:
+        rehearse(run)
+    elif not options.preflight:
+        with run.in_progress():
+            run.finish(script.train(args, run))
+    return run
 
 
 def replay(
@@ -92,17 +103,20 @@ def replay(
     preset: str = "exact",
     learner: ModuleType | None = None,
     names: Sequence[str] | None = None,
+    ranks: Ranks | None = None,
     **overrides: Any,
 ) -> list[Row]:
     """One run in memory, on one CPU thread: the rows of its curve, and nothing on disk.
 
-    `names` of `learner` (default: all exercises) replace the script's own; `overrides` replace
-    fields of the preset.  A curve that stops being finite ends with that row.
+    `names` of `learner` (default: all exercises) replace the script's own; `ranks`, if this process
+    is one of several, says which; `overrides` replace fields of the preset.  A curve that stops
+    being finite ends with that row.
     """
     torch.set_num_threads(1)
+    ranks = ranks or Ranks(0, 1, torch.device("cpu"))
     args = replace(script.PRESETS[preset], **overrides)
-    args.check(world_size=1)
-    run = Run(script, preset, args, Options(), Ranks(0, 1, torch.device("cpu")), in_memory=True)
+    args.check(ranks.world_size)
+    run = Run(script, preset, args, Options(), ranks, in_memory=True)
     with injected(script, learner, names, run.compile), suppress(NonFiniteLoss):
         script.train(args, run)
     return run.history
@@ -112,17 +126,20 @@ def main(module: str, argv: Sequence[str] | None = None) -> None:
     """Run the train_gpt.py that is importable as `module`, as its command line says.
 
     The script runs as that module, not as __main__, so that an injected name is rebound in the
-    only copy there is.  Exit codes: 0 done, 1 the loss is not finite or an exercise not started,
-    2 bad request, 128 + n stopped by signal n after saving.
+    only copy there is.  Exit codes: 0 done; 1 the loss is not finite, an exercise not finished, the
+    GPU's memory full, a rehearsal failed; 2 bad request; 128 + n stopped by signal n after saving.
     """
     script = importlib.import_module(module)
     preset, args, options = parse(script, argv)
     code, message = 0, ""
     try:
         execute(script, preset, args, options)
-    except (UsageError, ShardError, NotImplementedError, NonFiniteLoss) as error:
+    except (UsageError, ShardError, NotImplementedError, NonFiniteLoss, RehearsalFailed) as error:
         code = 2 if isinstance(error, (UsageError, ShardError)) else 1
         message = f"error: {error}" if first_to_fail() else ""
+    except torch.OutOfMemoryError:
+        full = "error: the GPU's memory is full: pass a smaller --device-batch-size"
+        code, message = 1, full if first_to_fail() else ""
     except Stopped as stopped:
         code, message = 128 + stopped.signal, str(stopped)
     finally:

@@ -9,6 +9,10 @@ class NonFiniteLoss(Exception):
     """The training loss is no longer a number; going on would only cost time."""
 
 
+class RehearsalFailed(Exception):
+    """The rehearsal's resumed half went on differently from the uninterrupted one."""
+
+
 class Stopped(Exception):
     """The run was asked to stop (SIGTERM, Ctrl-C) and has saved itself."""
 

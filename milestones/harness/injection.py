@@ -6,6 +6,7 @@ learner's.  (Upstream keeps such functions in a dict filled at import, which no 
 wrong implementation would then score a perfect curve.  The chain check forbids it.)
 """
 
+import ast
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -46,6 +47,36 @@ def load_implementation(target: str, script: ModuleType) -> ModuleType:
     if missing:
         raise UsageError(f"{path} does not define {', '.join(missing)}")
     return learner
+
+
+def is_stub(node: ast.AST) -> bool:
+    """Whether this is a function that only raises NotImplementedError."""
+    if not isinstance(node, ast.FunctionDef):
+        return False
+    body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+    raised = body[0].exc if len(body) == 1 and isinstance(body[0], ast.Raise) else None
+    return raised is not None and ast.unparse(raised).startswith("NotImplementedError")
+
+
+def stubs_among(names: Sequence[str], learner: ModuleType) -> list[str]:
+    """Those of `names` that are not written yet: a stub, or a class with a stub among its methods.
+
+    Read from the text of the learner's file; where it defines a name twice, the last one counts.
+    """
+    tree = ast.parse(Path(learner.__file__).read_bytes())
+    kinds = ast.FunctionDef | ast.ClassDef
+    defined = {node.name: node for node in tree.body if isinstance(node, kinds)}
+    return [n for n in names if n in defined and any(map(is_stub, ast.walk(defined[n])))]
+
+
+def refuse_stubs(names: Sequence[str], learner: ModuleType) -> None:
+    """UsageError if one of `names` is not written yet."""
+    if todo := stubs_among(names, learner):
+        done = [name for name in names if name not in todo]
+        path = Path(learner.__file__)
+        begin = f"begin with pytest grader/ -k {path.stem}"
+        cure = f"take what is done with --names {' '.join(done)}" if done else begin
+        raise UsageError(f"{path}: {', '.join(todo)} not started: {cure}")
 
 
 @contextmanager

@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -32,14 +32,18 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from data.published import progress_text
 from milestones.harness.clock import Clock
 from milestones.harness.curve import CurveWriter, Row, plot_curve, read_curve
 from milestones.harness.errors import NonFiniteLoss, Stopped, UsageError
+from milestones.harness.estimates import as_published, duration, money
 from milestones.harness.initialization import initialize
-from milestones.harness.injection import ROOT, stem_of
+from milestones.harness.injection import ROOT, injected, stem_of
 from milestones.harness.ranks import Ranks
 
 PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}  # dense bf16, vendor's data sheets
+FORECAST_AFTER = 20  # timed steps
+WORTH_A_FORECAST = 60  # seconds still to go
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,10 @@ class Options:
     device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: the GPU if there is one
     threads: int = 1  # on a CPU: one is reproducible and, on a busy machine, fastest
     quiet: bool = False  # nothing on the terminal but warnings
+    preflight: bool = False  # train nothing: check GPUs, shards and disk, estimate time and cost
+    thorough: bool = False  # with --preflight: compare every shard's SHA-256 with the one on record
+    rehearse: bool = False  # train 20 steps, save, resume, compare, then estimate time and cost
+    price_per_hour: float = 0.0  # of the whole machine, in dollars; 0: estimates name no cost
 
     def check(self) -> None:
         """Raise UsageError if these cannot be followed."""
@@ -65,6 +73,13 @@ class Options:
             raise UsageError(f"--save-every {self.save_every}: 0 or a number of steps is needed")
         if self.resume and self.folder not in (None, self.resume):
             raise UsageError(f"--resume {self.resume} goes on there: leave --folder out")
+        if not 0 <= self.price_per_hour < float("inf"):
+            raise UsageError(f"--price-per-hour {self.price_per_hour}: dollars are needed")
+        if self.thorough and not self.preflight:
+            raise UsageError("--thorough says how to check shards: add --preflight")
+        if self.rehearse and (self.preflight or self.resume):
+            other = "--preflight trains nothing" if self.preflight else "--resume goes on"
+            raise UsageError(f"--rehearse trains its own 20 steps, {other}: pass one of them")
 
 
 def new_folder(path: Path) -> Path:
@@ -93,6 +108,7 @@ class Run:
         in_memory: bool = False,
     ):
         self.script, self.preset, self.args, self.options = script, preset, args, options
+        self.ranks = ranks
         self.rank, self.world_size, self.device = ranks.rank, ranks.world_size, ranks.device
         self.learner, self.in_memory = learner, in_memory
         self.milestone = stem_of(script)
@@ -103,13 +119,15 @@ class Run:
         self.writer, self.bar, self.unwritten = None, None, []
         self.asked_to_stop = 0  # the signal this rank has received
         self.stop_signal = 0  # the same once all ranks know, at the end of a step
-        self.cpu_started = time.process_time()
+        self.cpu_started, self.started = time.process_time(), time.monotonic()
         if options.resume:
             self.read_checkpoint()
         elif self.folder and (self.folder / "run.json").exists():
             raise UsageError(f"{self.folder} already holds a run: --resume it or choose another")
         elif self.folder and self.folder.exists() and not self.folder.is_dir():
             raise UsageError(f"--folder {self.folder} is a file: choose another name")
+        self.timed_before = self.clock.steps  # by the run that is resumed
+        self.comparable = preset == "record" and as_published(args, script.PRESETS["record"])
 
     # ------------------------------------------------------------------ for the model
 
@@ -149,7 +167,7 @@ class Run:
         """One line on the terminal (unless --quiet) and in the log, from rank 0."""
         if self.rank == 0 and not self.in_memory:
             if not self.options.quiet:
-                print(message, file=sys.stderr)
+                tqdm.write(message, file=sys.stderr)
             self.unwritten.append(message)
 
     def warn(self, message: str) -> None:
@@ -164,6 +182,9 @@ class Run:
         self.write_line(
             f"step:{step}/{self.args.num_iterations} val_loss:{val_loss:.4f}", show=True
         )
+        beside = progress_text(self.milestone, step, val_loss) if self.comparable else ""
+        if beside and self.rank == 0 and not self.in_memory and not self.options.quiet:
+            tqdm.write(f"    {beside}")  # on the terminal only: tools of the field read log.txt
         if step == self.args.num_iterations:
             self.write_row()
             if not np.isfinite(val_loss):  # before the last step the training loss says so
@@ -185,6 +206,20 @@ class Run:
             self.bar.update(step + 1 - self.bar.n)
         if not np.isfinite(value):
             raise NonFiniteLoss(f"the training loss is {value} at step {step}: stopped")
+        if self.clock.steps == self.timed_before + FORECAST_AFTER:
+            self.forecast((self.args.num_iterations - step - 1) * self.clock.step_avg / 1000)
+
+    def forecast(self, seconds: float) -> None:
+        """Note once when the run will end, `seconds` of training from now, and what it costs."""
+        if seconds < WORTH_A_FORECAST:
+            return
+        price, end = self.options.price_per_hour, datetime.now() + timedelta(seconds=seconds)
+        so_far = time.monotonic() - self.started
+        cost = f"; {money(so_far, price)} so far, {money(so_far + seconds, price)} then"
+        self.note(
+            f"{self.clock.step_avg:.1f} ms a step: done in {duration(seconds)}, {end:%a %H:%M}, "
+            f"validation not counted{cost if price else ''}"
+        )
 
     def row(self, step: int, milliseconds: float) -> Row:
         """The row of `step`, made on first use."""
@@ -215,8 +250,7 @@ class Run:
     def open_folder(self) -> None:
         """Create the folder, or tidy the one to be resumed: rows from first_step on go."""
         if self.folder is None:
-            name = f"{datetime.now():%Y%m%d-%H%M%S}-{self.preset}"
-            self.folder = new_folder(Path("runs") / self.milestone / name)
+            self.folder = new_folder(self.default_folder())
         self.folder.mkdir(parents=True, exist_ok=True)
         curve = self.folder / "curve.csv"
         earlier = read_curve(curve) if self.options.resume and curve.exists() else []
@@ -235,6 +269,10 @@ class Run:
         )  # fmt: skip
         if not self.options.quiet:
             tqdm.write(f"{self.milestone} {self.preset}, {self.device}, writing {self.folder}/")
+
+    def default_folder(self) -> Path:
+        """Of a run that begins now."""
+        return Path("runs") / self.milestone / f"{datetime.now():%Y%m%d-%H%M%S}-{self.preset}"
 
     def describe(self) -> dict:
         """run.json: what one needs to run this again, and to believe it."""
@@ -276,20 +314,24 @@ class Run:
             shutil.copy(self.learner.__file__, source / Path(self.learner.__file__).name)
 
     def finish(self, model: nn.Module) -> None:
-        """Add the summary to run.json, draw the curve, say where everything is."""
+        """Complete the run folder and say where it is."""
         if self.writer is None:
             return
-        self.bar.close()
-        content = json.loads((self.folder / "run.json").read_text())
-        content["summary"] = summary = self.summarize(model)
-        self.write_json(content)
-        plot_curve(self.history, f"{self.milestone} {self.preset}", self.folder / "curve.png")
+        summary = self.summarize(sum(p.numel() for p in model.parameters()))
+        self.close_folder(summary)
         if not self.options.quiet:
             rate = f"{summary['tokens_per_second']:,.0f} tokens/s, " if self.clock.steps else ""
             print(f"val_loss {summary['val_loss']:.4f}, {rate}curve in {self.folder}/curve.png")
 
-    def summarize(self, model: nn.Module) -> dict:
-        parameters = sum(p.numel() for p in model.parameters())
+    def close_folder(self, summary: dict) -> None:
+        """Add the summary to run.json and draw the curve."""
+        self.bar.close()
+        content = json.loads((self.folder / "run.json").read_text())
+        self.write_json({**content, "summary": summary})
+        plot_curve(self.history, f"{self.milestone} {self.preset}", self.folder / "curve.png")
+
+    def summarize(self, parameters: int) -> dict:
+        """Figures of a run whose model has so many parameters; None where there is none."""
         rate = 1000 * self.args.tokens_per_step / self.clock.step_avg
         summary = {
             "val_loss": self.history[-1].val_loss,
@@ -369,6 +411,13 @@ class Run:
                 f"{folder}/checkpoint.pt cannot be read ({type(error).__name__}): "
                 "delete it to start again from step 0"
             ) from None
+
+    @contextmanager
+    def in_progress(self) -> Iterator[None]:
+        """Around `train`: the learner's code is in place, and a signal saves before it ends."""
+        names = self.options.names or None
+        with self.stops_on_signal(), injected(self.script, self.learner, names, self.compile):
+            yield
 
     @contextmanager
     def stops_on_signal(self) -> Iterator[None]:
