@@ -33,13 +33,16 @@ test: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m milestones.chain check
+	$(BIN)/python -m milestones.pages --check
 	$(BIN)/python -m pytest tests -m "not slow"
 
 test-all: $(VENV)/ready
 	$(BIN)/python -m pytest tests
 
-# How far noise, equivalent code and mistakes move the exact curve: tests/grader/resolution.md
+# What the grader compares with, and how far noise, right code and mistakes move the exact curve:
+# grader/curves/ and tests/grader/resolution.md, a quarter of an hour
 resolution: $(VENV)/ready
+	$(BIN)/python -m grader.record
 	$(BIN)/python -m tests.grader.resolution $(if $(OTHER_PYTHONS),--other-pythons $(OTHER_PYTHONS))
 
 # The lock, from scratch: newest versions the metadata allow, one torch, no local suffixes

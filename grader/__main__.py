@@ -1,14 +1,16 @@
 """python -m grader: how far you are, and help on the way."""
 
+import ast
 import shutil
 import sys
 import textwrap
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from grader import board
+from grader import board, doctor, log
 from milestones.harness import UsageError
 from milestones.harness.injection import ROOT
 from milestones.table import find_milestone, find_task
@@ -30,15 +32,30 @@ class Hint:
 
 @dataclass(frozen=True)
 class Reset:
-    """Put a milestone's file back to the stub; your own is kept beside it as .bak."""
+    """Put a milestone's file, or one task in it, back to the stub; yours is kept as .bak."""
 
-    milestone: tyro.conf.Positional[str]  # such as milestone01
+    name: tyro.conf.Positional[str]  # such as milestone01, or 01.2 for one task
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Check this machine; every line is OK, or FIX with what to do."""
+
+
+@dataclass(frozen=True)
+class Log:
+    """Hold a `record` run against the published curve: exit 0 inside the band, 1 outside."""
+
+    path: tyro.conf.Positional[Path]  # run folder, or a log in the speedrun's or llm.c's shape
+    milestone: str = ""  # such as 01, where the file does not say
 
 
 Command = (
     Annotated[Board, tyro.conf.subcommand("board")]
     | Annotated[Hint, tyro.conf.subcommand("hint")]
     | Annotated[Reset, tyro.conf.subcommand("reset")]
+    | Annotated[Doctor, tyro.conf.subcommand("doctor")]
+    | Annotated[Log, tyro.conf.subcommand("log")]
 )
 
 
@@ -61,12 +78,44 @@ def hint(name: str) -> str:
 
 
 def reset(name: str) -> str:
-    milestone = find_milestone(name)
+    """Back to the stub: a whole milestone, or one function or class of it."""
+    milestone, number, task = find_task(name) if "." in name else (find_milestone(name), 0, None)
     path = ROOT / "exercises" / f"{milestone.stem}.py"
+    stub = (ROOT / "grader" / "stubs" / path.name).read_text()
+    if task and path.exists():
+        stub = with_stub(path.read_text(), stub, task.name)
     if path.exists():
         shutil.copy(path, path.with_suffix(".py.bak"))
-    shutil.copy(ROOT / "grader" / "stubs" / path.name, path)
-    return f"exercises/{path.name} is the stub again; yours is in exercises/{path.name}.bak"
+    path.write_text(stub)
+    what = f"{milestone.number}.{number} {task.name}" if task else f"exercises/{path.name}"
+    return f"{what} is the stub again; yours is in exercises/{path.name}.bak"
+
+
+def with_stub(text: str, stub: str, name: str) -> str:
+    """A file's text with one function or class taken from the stub.  UsageError if it cannot be."""
+    try:
+        mine = [ast.get_source_segment(text, node) for node in named(text, name)]
+    except SyntaxError as error:
+        raise UsageError(
+            f"line {error.lineno}: {error.msg}: mend it, or reset the whole file"
+        ) from None
+    pristine = ast.get_source_segment(stub, named(stub, name)[0])
+    if not mine:
+        return f"{text.rstrip()}\n\n\n{pristine}\n"
+    return text.replace(mine[-1], pristine)
+
+
+def named(text: str, name: str) -> list[ast.AST]:
+    return [node for node in ast.parse(text).body if getattr(node, "name", None) == name]
+
+
+def examine() -> int:
+    """Print what the doctor finds; the number of things to fix."""
+    ill = 0
+    for well, line in doctor.examine():
+        print(f"{'OK ' if well else 'FIX'}  {line}")
+        ill += not well
+    return ill
 
 
 def main() -> None:
@@ -76,11 +125,18 @@ def main() -> None:
         if isinstance(command, Hint):
             print(hint(command.task))
         elif isinstance(command, Reset):
-            print(reset(command.milestone))
+            print(reset(command.name))
+        elif isinstance(command, Doctor):
+            sys.exit(examine() > 0)
+        elif isinstance(command, Log):
+            inside, text = log.report(command.path, command.milestone)
+            print(text)
+            sys.exit(not inside)
         else:
             print(board.text())
     except UsageError as error:
-        sys.exit(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import hashlib
 import json
 from pathlib import Path
 
+from grader.judge import GPU
 from grader.verdict import PASSED
 from milestones.harness.injection import ROOT
 from milestones.table import milestones
@@ -62,10 +63,14 @@ def text() -> str:
             ):
                 go_on = (milestone, number, task)
         name = f"{milestone.number} {milestone.title}"
-        lines.append(f"{name:<36}{boxes:<8}{done}/{len(milestone.tasks)}")
+        on_gpu = results.get(milestone.stem, {}).get(GPU, {}).get("status")
+        gpu = f" cpu · {int(on_gpu == PASSED)}/1 gpu" if on_gpu else ""
+        lines.append(f"{name:<36}{boxes:<8}{done}/{len(milestone.tasks)}{gpu}")
     if any("▨" in line for line in lines):
         lines.append("▨ passed before it was last changed: run it again")
-    if go_on:
+    if go_on is None:
+        lines.append("all tasks passed")
+    else:
         milestone, number, task = go_on
         lines.append(f"next: {milestone.number}.{number} {task.name}, about {task.minutes} min:")
         lines.append(

@@ -18,6 +18,7 @@ from milestones.table import find_task, milestones
 
 ROOT_STUBS = ROOT / "grader" / "stubs"
 VERDICT = pytest.StashKey[Verdict]()
+GREEN = (PASSED, "SKIPPED")
 
 
 class Rejected(Exception):
@@ -31,6 +32,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     """A misspelt milestone is a usage error, not an empty run."""
     config.option.no_header = True
+    config.option.reportchars = ""  # every message stands above already
     config.option.keyword = re.sub(
         r"(?:milestone)?(\d\d)\.(\d+)", task_keyword, config.getoption("keyword", "") or ""
     )
@@ -40,7 +42,8 @@ def pytest_configure(config):
         if not any(stem.startswith(word) for stem in stems) or word[9:] in ("", "0"):
             digits = re.sub(r"\D", "", word)
             meant = f"milestone{int(digits):02d}" if digits else ""
-            near = [meant] if meant in numbers else difflib.get_close_matches(word, stems, 1)
+            others = [] if digits else difflib.get_close_matches(word, stems, 1)
+            near = [meant] if meant in numbers else others
             hint = (
                 f"did you mean {near[0]}?" if near else f"choose from {', '.join(sorted(numbers))}"
             )
@@ -90,6 +93,8 @@ def grade(request):
         verdict = judge(stem, name, target)
         request.node.stash[VERDICT] = verdict
         board.note(stem, name, verdict.status, graded_file(stem, target), target)
+        if verdict.status == "SKIPPED":
+            pytest.skip("needs a GPU")
         if verdict.status != PASSED:
             raise Rejected(verdict.status)
 
@@ -102,15 +107,44 @@ def pytest_runtest_makereport(item, call):
     verdict = item.stash.get(VERDICT, None)
     if report.when == "call" and verdict is not None:
         report.verdict = json.dumps([verdict.status, verdict.lines])
-        if verdict.status != PASSED:
+        report.location = (*report.location[:2], task_title(item))  # heads the message
+        if verdict.status not in GREEN:
             report.longrepr = f"{verdict.status}\n{verdict.text}"
+
+
+def task_title(item) -> str:
+    """ "milestone01.2 zeropower_via_newtonschulz" """
+    number, _, name = item.callspec.id.partition("-")
+    milestone = item.path.stem.removeprefix("test_")[:11]
+    return f"{milestone}.{number} {name}" if number.isdigit() else f"{milestone} {item.callspec.id}"
 
 
 def pytest_report_teststatus(report, config):
     if report.when == "call" and hasattr(report, "verdict"):
         status, _ = json.loads(report.verdict)
-        letter = "." if status == PASSED else "t" if status == "TODO" else "F"
-        color = {"green": True} if status == PASSED else {"yellow": True}
-        color = color if status in (PASSED, "TODO") else {"red": True}
-        return ("passed" if status == PASSED else "failed"), letter, (status, color)
+        category, letter, color = {
+            PASSED: ("passed", ".", {"green": True}),
+            "TODO": ("not started", "t", {"yellow": True}),
+            "SKIPPED": ("skipped", "s", {"yellow": True}),
+        }.get(status, ("failed", "F", {"red": True}))
+        return category, letter, (status, color)
     return None
+
+
+def pytest_terminal_summary(terminalreporter):
+    """One line for all that is not started, and where to begin; what needs a GPU."""
+    reports = terminalreporter.stats
+    waiting = [report.location[2] for report in reports.get("not started", [])]
+    tasks = [title for title in waiting if title[11] == "."]
+    if tasks:
+        milestone, number, task = find_task(tasks[0].split()[0])
+        terminalreporter.write_line(f"TODO      {', '.join(tasks)}")
+        terminalreporter.write_line(
+            f"Start with {milestone.number}.{number}, about {task.minutes} min, in "
+            f"exercises/{milestone.stem}.py; for help: "
+            f"python -m grader hint {milestone.number}.{number}"
+        )
+    for report in reports.get("skipped", []):
+        if hasattr(report, "verdict"):
+            line = json.loads(report.verdict)[1][0]
+            terminalreporter.write_line(f"SKIPPED   {report.location[2]}: {line}")

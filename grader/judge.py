@@ -1,38 +1,51 @@
 """Judge one task: load it, call it, run the curve with it, compare, and say what was found.
 
-The order is that of the statuses in `verdict.py`.  A task runs in a child process of its own, so
-that nothing a learner's code does can end the grader.
+    T0  properties      T1  unit values       what a unit call returns, float64
+    T2  the loss curve  T3  invariants        what the numbers do not show
+    T4  cost, counted   T5  two ranks         T6  a GPU in bfloat16
+
+A task runs in a child process of its own, so that nothing a learner's code does can end the grader.
 """
 
 import importlib
 import inspect
-import json
-import multiprocessing
-import os
 import re
 import traceback
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import torch
 
-from grader.marks import Mark, curve_distance, mark_of, numbers, stored
+from grader.cost import too_much, with_flops
+from grader.gpu import check_low_precision
+from grader.marks import RADIUS, Mark, curve_distance, mark_of, stored
+from grader.observe import observed
+from grader.processes import in_child
+from grader.ranks import compare, run_both, run_rank
+from grader.units import Beside, Property
 from grader.verdict import PASSED, Failed, Verdict
+from grader.words import Wrong, also, common_factor, describe, difference, flat, heading, shown
 from milestones.harness import UsageError, replay
-from milestones.harness.injection import ROOT, injected, load_implementation
+from milestones.harness.injection import ROOT, injected, load_implementation, stubs_among
 from milestones.table import find_milestone
 
 TOLERANCE = 1e-5  # nats, on every loss of the curve; tests/grader/resolution.md says why
 UNIT_TOLERANCE = 1e-6  # on every number of a unit output, relative to max(1, |expected|)
+RAISED = "raised"  # the call of an output that is the name of an exception
 SECONDS = 30  # after which a task hangs
 SHOWN = (0, 1, 2, 3, 5, 10, 20, 39)  # steps of a curve in a message
+GPU = "gpu"  # stands for all tasks of a milestone in low precision, "" for all of them in float64
 
 
 def script_of(stem: str) -> ModuleType:
     return importlib.import_module(f"milestones.{stem}.train_gpt")
+
+
+def units_of(stem: str) -> ModuleType:
+    return importlib.import_module(f"grader.units.{stem}")
 
 
 def graded_file(stem: str, target: str) -> Path:
@@ -40,7 +53,7 @@ def graded_file(stem: str, target: str) -> Path:
     return folder.resolve() / f"{stem}.py"
 
 
-# ------------------------------------------------------------------------------------- the layers
+# ------------------------------------------------------------------------------------------- load
 
 
 def load(stem: str, target: str, name: str) -> ModuleType:
@@ -73,7 +86,7 @@ def check_signature(name: str, ours, theirs) -> None:
     wanted, found = inspect.signature(ours), inspect.signature(theirs)
     if list(wanted.parameters) != list(found.parameters):
         raise Failed(
-            "SIGNATURE", f"expected {name}{plain(wanted)}", f"got      {name}{plain(found)}"
+            "SIGNATURE", f"expected   {name}{plain(wanted)}", f"got        {name}{plain(found)}"
         )
 
 
@@ -81,55 +94,78 @@ def plain(signature: inspect.Signature) -> str:
     return f"({', '.join(signature.parameters)})"
 
 
+# ------------------------------------------------------------------------------------- unit calls
+
+
 def unit_calls(stem: str, name: str, learner: ModuleType | None) -> Iterator[tuple[str, object]]:
     """(call, output) pairs of one exercise; of the script's own if there is no learner."""
-    script, units = script_of(stem), importlib.import_module(f"grader.units.{stem}")
+    script = script_of(stem)
     with injected(script, learner, [name]):
-        yield from getattr(units, name)(getattr(script, name), script)
+        yield from getattr(units_of(stem), name)(getattr(script, name), script)
 
 
 def unit_outputs(stem: str, name: str, learner: ModuleType | None) -> list[tuple[str, object]]:
-    return list(unit_calls(stem, name, learner))
-
-
-def check_units(stem: str, name: str, learner: ModuleType) -> None:
-    """T1: every unit call returns what the script's own implementation returns."""
-    expected, got, wrong = unit_outputs(stem, name, None), [], []
+    """The same as a list, up to an exception: that is the last output then, by its name."""
+    outputs = []
     try:
         for output in unit_calls(stem, name, learner):
-            got.append(output)
+            outputs.append(output)
     except Exception as error:
-        error.add_note(f"called     {expected[min(len(got), len(expected) - 1)][0]}")
+        outputs.append((RAISED, error_text(error)))
+    return outputs
+
+
+def check_units(stem: str, name: str, learner: ModuleType) -> list[Failed]:
+    """Raise Failed at a wrong output; return what is wrong beside the numbers, for later."""
+    expected = list(with_flops(unit_calls(stem, name, None)))
+    got, error = [], None
+    try:
+        for output in with_flops(unit_calls(stem, name, learner)):
+            got.append(output)
+    except NotImplementedError:
         raise
-    for (call, ours), (found, theirs) in zip(expected, got, strict=False):
-        if call != found:  # another number of outputs, which a call before this one counted
+    except Exception as raised:
+        error = raised
+        error.add_note(heading(expected[min(len(got), len(expected) - 1)][0]))
+    outputs = [output[:2] for output in got] + ([(RAISED, error_text(error))] if error else [])
+    known = [f"mistake    {says}" for says in recognised(stem, name, outputs)[:1]]
+    wrong, right, slow, misshapen = [], [], [], None
+    for (call, ours, flops), (found, theirs, more) in zip(expected, got, strict=False):
+        misshapen = other_kind(call, ours, theirs)
+        if call != found or misshapen:  # the calls that follow depend on this output
             break
-        check_shape(call, ours, theirs)
-        if not agree(ours, theirs):
-            wrong.append((call, ours, theirs))
-    if not wrong:
-        assert len(got) == len(expected), f"{name}: the unit calls ended early"
-        return
+        (right if agree(ours, theirs) else wrong).append((call, ours, theirs))
+        slow += [Failed("TOO SLOW", *lines)] if (lines := too_much(call, more, flops)) else []
+    numbers = [each for each in wrong if not isinstance(each[0], Beside)]
+    if numbers:
+        then = crash(error, Path(learner.__file__)).verdict.lines[1:] if error else ()
+        raise wrong_values(numbers, right, known, then)
+    if misshapen:
+        status, *lines = misshapen
+        raise Failed(status, *known, *lines)
+    if error:
+        raise crash(error, Path(learner.__file__), known)
+    if wrong:
+        label, others = wrong[0][0], also(wrong, [])
+        lines = [*known, *difference(*wrong[0]), *others, label.says]
+        return [Failed(label.status, *lines), *slow]
+    assert len(got) == len(expected), f"{name}: the unit calls ended early"
+    return slow
+
+
+def wrong_values(wrong: list[Wrong], right: list[Wrong], known: list[str], then: tuple) -> Failed:
+    """The verdict on numbers that differ: a changed argument, a broken property, or just values."""
     changed = [each for each in wrong if each[0].startswith("the argument")]
-    call, ours, theirs = (changed or wrong)[0]
-    lines = difference(call, ours, theirs)
-    if not changed:
-        lines += [
-            f"also       {c}: expected {printed(a)}, got {printed(b)}" for c, a, b in others(wrong)
-        ]
-        lines.append(f"{len(wrong)} of {len(expected)} values differ")
-        endless = [call for call, _, theirs in wrong[1:] if not np.isfinite(flat(theirs)).all()]
-        lines += [f"not a finite number any more in: {call}" for call in endless[:1]]
-        lines += recognised(stem, name, mark_of(got))
-    raise Failed("CHANGED INPUT" if changed else "WRONG VALUES", *lines)
-
-
-def others(wrong: list[tuple]) -> list[tuple]:
-    """The middle and the last of several wrong numbers: one alone seldom tells the mistake."""
-    scalars = [
-        each for each in wrong[1:] if flat(each[1]).size == 1 and not isinstance(each[1], str)
-    ]
-    return [scalars[len(scalars) // 2], scalars[-1]] if len(scalars) > 2 else scalars
+    if changed:
+        return Failed("CHANGED INPUT", *known, *difference(*changed[0]))
+    first = wrong[0][0]
+    status = "PROPERTY" if isinstance(first, Property) else "WRONG VALUES"
+    before = [call for call, _, _ in right if not isinstance(call, Beside)]
+    lines = difference(*wrong[0]) + common_factor(wrong) + also(wrong, before)
+    lines += (
+        [f"then       {then[-1]}", *(f"           {line}" for line in then[:-1])] if then else []
+    )
+    return Failed(status, *known, *lines)
 
 
 def agree(ours, theirs) -> bool:
@@ -139,16 +175,36 @@ def agree(ours, theirs) -> bool:
     return bool((np.abs(a - b) <= UNIT_TOLERANCE * np.maximum(1, np.abs(a))).all())  # nan: False
 
 
-def check_shape(call: str, ours, theirs) -> None:
+def other_kind(call: str, ours, theirs) -> list[str] | None:
+    """Status and lines if another shape, dtype or kind of thing came back."""
     wanted, found = describe(ours), describe(theirs)
-    if wanted != found:
-        lines = [f"called     {call}", f"expected   {wanted}", f"got        {found}"]
-        tensors = isinstance(ours, torch.Tensor) and isinstance(theirs, torch.Tensor)
-        if tensors and ours.shape == theirs.shape:
-            lines.append("The shape is right, the dtype is not.")
-        elif tensors and ours.dim() == 2 and ours.T.shape == theirs.shape:
-            lines.append("That is the transpose: turn it back before returning.")
-        raise Failed("SHAPE", *lines)
+    if wanted == found or (wanted, found) == ("a number", "an integer"):
+        return None
+    lines = [heading(call), f"expected   {wanted}", f"got        {found}"]
+    if not isinstance(ours, torch.Tensor) or not isinstance(theirs, torch.Tensor):
+        return ["TYPE", *lines]
+    if ours.shape == theirs.shape:
+        return ["TYPE", *lines, "The shape is right, the dtype is not."]
+    if ours.dim() == 2 and ours.T.shape == theirs.shape:
+        lines.append("That is the transpose: turn it back before returning.")
+    return ["SHAPE", *lines]
+
+
+def error_text(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def recognised(stem: str, name: str, outputs: list[tuple[str, object]]) -> list[str]:
+    """The mistakes that leave these unit outputs; usually one, or none."""
+    seen, marks = mark_of(outputs), stored(stem)["marks"].get(name, {})
+    return [
+        says
+        for says, (structure, size, values) in marks.items()
+        if seen.is_near(Mark(structure, size, tuple(values)))
+    ]
+
+
+# -------------------------------------------------------------------------------------- the curve
 
 
 def curve_of(stem: str, learner: ModuleType | None, names: list[str] | None) -> list[float]:
@@ -157,197 +213,131 @@ def curve_of(stem: str, learner: ModuleType | None, names: list[str] | None) -> 
     return [row.val_loss for row in rows if row.step % 20 == 0] + [r.train_loss for r in rows[:40]]
 
 
-def check_curve(stem: str, learner: ModuleType, names: list[str] | None) -> str:
+def check_curve(stem: str, learner: ModuleType, names: list[str] | None) -> list[str]:
     """T2: the milestone's own training with this code gives the stored curve."""
     expected = stored(stem)["curve"]
     got = curve_of(stem, learner, names)
     gap = curve_distance(got, expected)
     if gap <= TOLERANCE:
-        return f"curve within {gap:.0e} of ours"
+        return [f"curve within {gap:.0e} of ours"]
     ours, theirs = expected[3:], got[-40:] if len(got) == 43 else got[1:]
-    leaves = next(
-        (
-            i
-            for i, (a, b) in enumerate(zip(ours, theirs, strict=False))
-            if not abs(a - b) <= TOLERANCE
-        ),
-        len(theirs) - 1,
-    )
+    pairs = enumerate(zip(ours, theirs, strict=False))
+    leaves = next((i for i, (a, b) in pairs if not abs(a - b) <= TOLERANCE), len(theirs) - 1)
     steps = sorted({*(s for s in SHOWN if s < len(theirs)), leaves})
-    lines = [
-        f"The loss follows ours up to step {leaves}, where it leaves.",
+    start = f"The loss follows ours up to step {leaves - 1}, and leaves it at step {leaves}."
+    lines = [f"mistake    {says}" for says in known_curve(stem, got)[:1]]
+    lines += [
+        "All small calls were right; in training there are other sizes, and many steps.",
+        start if leaves else "The loss differs from ours before the first update.",
         "step      " + "".join(f"{step:>10}" for step in steps),
         "expected  " + "".join(f"{ours[step]:>10.5f}" for step in steps),
         "yours     " + "".join(f"{theirs[step]:>10.5f}" for step in steps),
     ]
-    if leaves:
-        lines.append(f"An update is wrong at step {leaves - 1}: it shows in the next loss.")
+    lines += weights_that_differ(stem, learner, names, leaves)
     if not np.isfinite(theirs[-1]):
         lines.append("It then stops being a number.")
-    known = [says for says, curve in stored(stem)["curves"].items() if near(got, curve)]
-    lines += [f"Your curve is ours with this mistake: {says}." for says in known[:1]]
     raise Failed("CURVE", *lines)
 
 
-def near(a: list[float], b: list[float]) -> bool:
-    return curve_distance(a, [float("nan") if x is None else x for x in b]) <= 1e-6
+def weights_that_differ(stem: str, learner: ModuleType, names, leaves: int) -> list[str]:
+    """Where the weights part first, before the loss shows it."""
+    runs = []
+    for implementation in (None, learner):
+        with observed(steps=leaves) as seen:
+            replay(script_of(stem), learner=implementation, names=names if implementation else None)
+        runs.append(seen)
+    ours, theirs = runs
+    for step, (a, b) in enumerate(zip(ours.weights, theirs.weights, strict=False)):
+        gaps = {name: (a[name] - b[name]).abs().max().item() for name in a}
+        apart = [name for name in gaps if not gaps[name] <= 1e-9]
+        if apart:
+            first = f"{apart[0]} ({ours.optimizer_of(apart[0])}), by {gaps[apart[0]]:.1e}"
+            rest = f"{len(apart)} of {len(gaps)} tensors differ, first {first}"
+            return [f"Weights part at update {step}: {rest}."]
+    return []
 
 
-# -------------------------------------------------------------------------------------- the words
-
-
-def recognised(stem: str, name: str, seen: Mark) -> list[str]:
-    """The sentence of the one mistake with this mark, if there is one."""
-    marks = stored(stem)["marks"].get(name, {})
-    known = [
-        says
-        for says, (structure, size, values) in marks.items()
-        if seen.is_near(Mark(structure, size, tuple(values)))
-    ]
-    return [f"Your output equals ours with this mistake: {known[0]}."] if len(known) == 1 else []
-
-
-def difference(call: str, ours, theirs) -> list[str]:
-    """Where two outputs differ, and in which simple way, if in one."""
-    lines = [f"called     {call}"]
-    a, b = flat(ours), flat(theirs)
-    if isinstance(ours, int | float | str | list) or a.size == 1:
-        lines += [f"expected   {printed(ours)}", f"got        {printed(theirs)}"]
-        ratio = b[0] / a[0] if a.size == b.size == 1 and a[0] else 1.0
-        if any(
-            abs(r - round(r)) < 1e-6 and round(r) not in (0, 1) for r in (ratio, 1 / (ratio or 1))
-        ):
-            lines.append(f"Yours is {ratio:.6g} times the expected value.")
-        return lines
-    at = int(np.nanargmax(np.where(np.isnan(b), np.inf, np.abs(a - b))))
-    index = (
-        np.unravel_index(at, first_array(ours).shape) if first_array(ours).size == a.size else at
-    )
-    where = f"[{', '.join(map(str, np.atleast_1d(index)))}]"
-    lines.append(f"expected   {a[at]:.6g} at {where}")
-    lines.append(f"got        {b[at]:.6g}: the largest difference of {a.size} numbers")
-    if not np.isfinite(b).all():
-        return [*lines, f"{(~np.isfinite(b)).sum()} of them are not finite"]
-    large = np.abs(a) > 1e-3 * np.abs(a).max()
-    ratios = b[large] / a[large]
-    if ratios.size and np.ptp(ratios) < 1e-6 * max(1, abs(ratios[0])):
-        lines.append(f"Yours is {ratios[0]:.6g} times the expected value, everywhere.")
-    square = isinstance(ours, torch.Tensor) and ours.dim() == 2 and ours.size(0) == ours.size(1)
-    if square and np.allclose(flat(ours.T), b):
-        lines.append("Yours is the transpose of what is expected.")
-    return lines
-
-
-def flat(value) -> np.ndarray:
-    arrays = [array.ravel() for array in numbers(value)]
-    return np.concatenate(arrays) if arrays else np.zeros(0)
-
-
-def first_array(value) -> np.ndarray:
-    return next(numbers(value))
-
-
-def describe(value) -> str:
-    """Kind, shape and dtype, as far as they must agree."""
-    if isinstance(value, torch.Tensor):
-        return f"tensor {tuple(value.shape)}, {str(value.dtype).removeprefix('torch.')}"
-    if isinstance(value, tuple):
-        return f"({'; '.join(map(describe, value))})"
-    if isinstance(value, bool | int | float | np.number):
-        return "a number"
-    return type(value).__name__
-
-
-def printed(value) -> str:
-    if isinstance(value, torch.Tensor):
-        value = value.item()
-    return f"{value:.8g}" if isinstance(value, float) else str(value)
-
-
-def shown(path: Path) -> str:
-    """A path as the learner would type it."""
-    try:
-        return str(path.resolve().relative_to(ROOT))
-    except ValueError:
-        return str(path)
-
-
-def crash(error: BaseException, path: Path) -> Verdict:
-    """The learner's own frames of a traceback, and the error."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
-    where = [f"{shown(path)}:{frame.lineno}   {frame.line}" for frame in frames]
-    if not frames:
-        where = ["What came back could not be used: is it what the docstring says?"]
-    return Verdict(
-        "CRASH", (*getattr(error, "__notes__", ()), *where, f"{type(error).__name__}: {error}")
-    )
+def known_curve(stem: str, got: list[float]) -> list[str]:
+    """The mistakes that leave this curve."""
+    curves = stored(stem)["curves"].items()
+    nans = {says: [float("nan") if x is None else x for x in curve] for says, curve in curves}
+    return [says for says, curve in nans.items() if curve_distance(got, curve) <= RADIUS]
 
 
 # --------------------------------------------------------------------------------------- the task
 
 
-def judge_here(stem: str, name: str, target: str) -> Verdict:
-    """Judge one task in this process; `name` "" stands for all of them together."""
-    path = graded_file(stem, target)
-    names = [name] if name else list(script_of(stem).EXERCISES)
+@contextmanager
+def in_words(stem: str, name: str, target: str) -> Iterator[None]:
+    """Turn what the learner's code raises inside into a verdict."""
     try:
-        for each in names:
-            learner = load(stem, target, each)
-        if name:
-            check_units(stem, name, learner)
-        return Verdict(PASSED, (check_curve(stem, learner, [name] if name else None),))
-    except Failed as failed:
-        return failed.verdict
+        yield
     except NotImplementedError as todo:
-        return Verdict("TODO", (str(todo) or f"{name}: not started",))
+        raise Failed("TODO", str(todo) or f"{name}: not started") from None
+    except Failed:
+        raise
     except Exception as error:
-        return crash(error, path)
+        raise crash(error, graded_file(stem, target)) from None
 
 
-def child(stem: str, name: str, target: str, pipe) -> None:
-    torch.set_num_threads(1)
-    try:
-        verdict = judge_here(stem, name, target)
-    except SystemExit:
-        verdict = Verdict("ENDED", (f"{name} called sys.exit: return a value instead",))
-    pipe.send(json.dumps([verdict.status, verdict.lines]))
-    pipe.close()
+def crash(error: BaseException, path: Path, known: Sequence[str] = ()) -> Failed:
+    """The learner's own frames of a traceback, and the error."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+    where = list(dict.fromkeys(f"{shown(path)}:{f.lineno}   {f.line}" for f in frames))
+    if not frames:
+        where = ["What came back could not be used: is it what the docstring says?"]
+    lines = [*known, *getattr(error, "__notes__", ()), *where, error_text(error)]
+    size = re.search(r"shape '\[([\d, ]+)\]' is invalid for input of size (\d+)", str(error))
+    if size and np.prod([int(n) for n in size[1].split(",")]) == int(size[2]) + 1:
+        lines.append(f"{size[2]} is one number short of that.")
+    if "Use .reshape(...) instead" in str(error):
+        lines.append("Torch's advice hides the question: are the dimensions in the order you mean?")
+    return Failed("CRASH", *lines)
 
 
-@cache
-def warm_up() -> None:
-    """What torch imports at its first optimizer step, once for all children: a second each."""
-    p = torch.nn.Parameter(torch.zeros(1))
-    p.grad = torch.zeros(1)
-    torch.optim.AdamW([p]).step()
+def judge_here(stem: str, name: str, target: str) -> list[str]:
+    """Judge one task in this process: what to say of a right one.  Raises Failed."""
+    script = script_of(stem)
+    alone = name in script.EXERCISES
+    with in_words(stem, name, target):
+        for each in [name] if alone else script.EXERCISES:
+            learner = load(stem, target, each)
+        if todo := [] if alone else stubs_among(script.EXERCISES, learner):
+            raise Failed("TODO", f"not started: {', '.join(todo)}")
+        if name == GPU:
+            return check_low_precision(units_of(stem), script, learner)
+        later = check_units(stem, name, learner) if alone else []
+        lines = check_curve(stem, learner, [name] if alone else None)
+        if later:
+            raise later[0]
+        return lines
+
+
+def rank_here(rank: int, store: str, place, stem: str, name: str, target: str) -> dict:
+    """The same task as one of two ranks."""
+    script = script_of(stem)
+    with in_words(stem, name, target):
+        learner = load_implementation(target, script)
+        return run_rank(rank, store, place, script, learner, [name] if name else None)
+
+
+def judge_two_ranks(stem: str, name: str, target: str, seconds: float) -> list[str]:
+    """T5, of a task that is right on one rank.  Raises Failed."""
+    ranks, known = run_both(rank_here, stem, name, target, seconds=seconds), stored(stem)
+    return compare(ranks, known["curve"], known["traffic"], TOLERANCE)
 
 
 def judge(stem: str, name: str, target: str = "exercises", seconds: float = SECONDS) -> Verdict:
-    """Judge one task in a child process.
+    """Judge one task in child processes.
 
-    stem: the milestone's; name: one of its EXERCISES, or "" for all together; target: the folder.
+    stem: the milestone's; name: one of its EXERCISES, "" for all of them together, "gpu" for all in
+    low precision on a GPU; target: the folder.
     """
     find_milestone(stem)
-    warm_up()
-    context = multiprocessing.get_context("fork")
-    receive, send = context.Pipe(duplex=False)
-    process = context.Process(target=child, args=(stem, name, target, send), daemon=True)
-    process.start()
-    send.close()
     try:
-        if not receive.poll(seconds):
-            return Verdict("HANG", (f"no answer after {seconds:.0f} s: is there an endless loop?",))
-        status, lines = json.loads(receive.recv())
-        return Verdict(status, tuple(lines))
-    except EOFError:
-        process.join()
-        return Verdict(
-            "ENDED", (f"the process ended (exit code {process.exitcode}) before a result",)
-        )
-    finally:
-        process.kill()
-        process.join()
-        receive.close()
-
-
-assert os.name == "posix", "the grader forks: run it on Linux, macOS or WSL"
+        lines = in_child(seconds, judge_here, stem, name, target)
+        if not name or name in units_of(stem).ON_TWO_RANKS:
+            lines += judge_two_ranks(stem, name, target, seconds)
+        return Verdict(PASSED, tuple(lines))
+    except Failed as failed:
+        return failed.verdict

@@ -58,7 +58,7 @@ def mark_of(outputs: Iterable[tuple[str, object]]) -> Mark:
     """The mark of the (call, output) pairs of one exercise."""
     outputs = list(outputs)
     arrays = [array for _, value in outputs for array in numbers(value)]
-    flat = np.concatenate([array.ravel() for array in arrays])
+    flat = np.concatenate([np.zeros(0), *(array.ravel() for array in arrays)])
     finite = np.isfinite(flat)
     structure = repr([skeleton(value) for _, value in outputs]).encode() + finite.tobytes()
     flat = np.where(finite, flat, 0.0)
@@ -79,4 +79,4 @@ def curve_distance(a: list[float], b: list[float]) -> float:
     a, b = np.array(a, dtype=np.float64), np.array(b, dtype=np.float64)
     if a.shape != b.shape or (np.isfinite(a) != np.isfinite(b)).any():
         return float("inf")
-    return float(np.abs(a - b)[np.isfinite(a)].max())
+    return float(np.abs(a[np.isfinite(a)] - b[np.isfinite(a)]).max(initial=0))

@@ -1,9 +1,9 @@
 """Named mistakes, and right answers that look different: both as edits of our solutions.
 
-`grader.mistakes.<milestone>` holds MISTAKES and EQUIVALENTS.  A mistake's mark is what the edited
-solution returns from the unit calls and the curve it trains; an implementation that leaves the same
-mark has made the same mistake.  `tests/grader/twins.py` makes each mistake again in the script,
-which is written differently: the proof that recognition works.
+`grader.mistakes.<milestone>` holds MISTAKES, EQUIVALENTS and SLOW: right, but too dear.  A
+mistake's mark is what the edited solution returns from the unit calls and the curve it trains; an
+implementation that leaves the same mark has made the same mistake.  `tests/grader/twins.py` makes
+each mistake again in the script, which is written differently: the proof that recognition works.
 """
 
 import sys
@@ -24,7 +24,7 @@ class Mistake:
 @dataclass(frozen=True)
 class Equivalent:
     task: str  # the name of EXERCISES it lies in
-    says: str  # how it differs from the solution; it must be accepted
+    says: str  # how it differs from the solution; it must be accepted, in SLOW as TOO SLOW
     edits: tuple[Edit, ...]  # of solutions/<milestone>.py
 
 

@@ -75,6 +75,11 @@ BATCHES_IN_SHARD = [
         "the header subtracted from num_tokens, which does not count it",
         (("(num_tokens - 1)", "(num_tokens - 256 - 1)"),),
     ),
+    Mistake(
+        "batches_in_shard",
+        "num_tokens - 1 // (B * T): // binds more tightly than the minus",
+        (("(num_tokens - 1) // (batch", "num_tokens - 1 // (batch"),),
+    ),
 ]
 
 CUT_BATCH = [
@@ -411,6 +416,11 @@ GET_LR = [
             (COSINE, "args.learning_rate * " + COSINE),
         ),
     ),
+    Mistake(
+        "get_lr",
+        "the sign of the cosine: 1 - cos(pi x) rises from 0 to 1",
+        ((COSINE, "math.sin(0.5 * math.pi * elapsed / whole) ** 2"),),
+    ),
 ]
 
 DECAY_GROUPS = [
@@ -581,6 +591,30 @@ FORWARD_BACKWARD = [
             ("len(x) / rows", "x.shape[1] / rows"),
         ),
     ),
+    Mistake(
+        "forward_backward",
+        "micro-batch i begins at row i instead of at row i * device_batch_size",
+        (
+            (
+                "inputs[start : start + device_batch_size]",
+                "inputs[start // device_batch_size :][:device_batch_size]",
+            ),
+            (
+                "targets[start : start + device_batch_size]",
+                "targets[start // device_batch_size :][:device_batch_size]",
+            ),
+        ),
+    ),
+    Mistake(
+        "forward_backward",
+        "the last micro-batch left out, if there is more than one",
+        (
+            (
+                "range(0, rows, device_batch_size)",
+                "range(0, max(1, rows - device_batch_size), device_batch_size)",
+            ),
+        ),
+    ),
 ]
 
 MISTAKES = [
@@ -705,3 +739,5 @@ EQUIVALENTS = [
         ),
     ),
 ]
+
+SLOW = []

@@ -113,6 +113,38 @@ GET_LR = [
         "a learning rate returned instead of a factor on it: it counts twice",
         ((RETURN_MIN, "    return args.learning_rate * min(lines)"),),
     ),
+    Mistake(
+        "get_lr",
+        "the warm-up a step too long: (t + 1) / (warmup_iters + 1), so 1 is not reached in it",
+        (
+            (
+                "(step + 1) / args.warmup_iters",
+                "(step + 1) / (args.warmup_iters + 1) if step < args.warmup_iters else 1.0",
+            ),
+        ),
+    ),
+    Mistake(
+        "get_lr",
+        "the warm-down divided by warmdown_iters + 1: it starts below 1",
+        (
+            (
+                RETURN_MIN,
+                f"{LEFT}    down = left / (args.warmdown_iters + 1)\n"
+                "    return down if left <= args.warmdown_iters else min(lines)",
+            ),
+        ),
+    ),
+    Mistake(
+        "get_lr",
+        "the warm-down divided by warmdown_iters - 1: it reaches 0 at the last update",
+        (
+            (
+                RETURN_MIN,
+                f"{LEFT}    down = (left - 1) / max(1, args.warmdown_iters - 1)\n"
+                "    return down if left <= args.warmdown_iters else min(lines)",
+            ),
+        ),
+    ),
 ]
 
 NEWTON_SCHULZ = [
@@ -234,6 +266,11 @@ NEWTON_SCHULZ = [
         "zeropower_via_newtonschulz",
         "no iteration at all: the matrix is only divided by its norm",
         (("range(steps)", "range(0)"),),
+    ),
+    Mistake(
+        "zeropower_via_newtonschulz",
+        "A * A, entry by entry, instead of the product A @ A",
+        (("(gram @ gram)", "(gram * gram)"),),
     ),
 ]
 
@@ -448,6 +485,42 @@ MUON = [
         "only the last matrix is updated: the update stands after the loop over them",
         (('in group["params"]:', 'in group["params"][-1:]:'),),
     ),
+    Mistake(
+        "Muon",
+        "newton_schulz_eps not passed on: 1e-7 written down",
+        (('group["eps"], self.dtype', "1e-7, self.dtype"),),
+    ),
+    Mistake(
+        "Muon",
+        "newton_schulz_steps not passed on: 5 written down",
+        (('part, group["steps"]', "part, 5"),),
+    ),
+    Mistake(
+        "Muon",
+        "the weights never change: W = W - ... makes a new tensor",
+        (('weight -= group["lr"] * step', 'weight = weight - group["lr"] * step'),),
+    ),
+    Mistake(
+        "Muon",
+        "the momentum multiplied in after the gradient is added: (M + G) * mu",
+        ((NEW_BUFFER, 'new = group["momentum"] * (old + gradient)'),),
+    ),
+    Mistake(
+        "Muon",
+        "the first gradient itself kept as the buffer, no copy of it: the next one overwrites it",
+        (
+            (
+                NEW_BUFFER,
+                'kept = "momentum_buffer" in self.state[weight]\n'
+                '        new = old.mul_(group["momentum"]).add_(gradient) if kept else gradient',
+            ),
+        ),
+    ),
+    Mistake(
+        "Muon",
+        "the update not cast back: rounded once more in Newton-Schulz's dtype",
+        ((".to(weight.dtype) * max(rows, cols) ** 0.5", " * max(rows, cols) ** 0.5"),),
+    ),
 ]
 
 SPLIT_PARAMETERS = [
@@ -533,46 +606,8 @@ EQUIVALENTS = [
     ),
     Equivalent(
         "zeropower_via_newtonschulz",
-        "tall matrices not transposed",
-        (("if U.shape[0] > U.shape[1]:", "if False:"),),
-    ),
-    Equivalent(
-        "zeropower_via_newtonschulz",
         "powers of the Gram matrix applied to X one after another",
         ((POLYNOMIAL, "3.4445 * X + gram @ (2.0315 * (gram @ X) - 4.7750 * X)"),),
-    ),
-    Equivalent(
-        "zeropower_via_newtonschulz",
-        "the Gram matrix of the other side, from the right",
-        (
-            ("torch.eye(X.shape[0]", "torch.eye(X.shape[1]"),
-            ("gram = X @ X.mT", "gram = X.mT @ X"),
-            (POLYNOMIAL, "X @ (3.4445 * identity + gram @ (2.0315 * gram - 4.7750 * identity))"),
-        ),
-    ),
-    Equivalent(
-        "zeropower_via_newtonschulz",
-        "the polynomial on the singular values of a decomposition",
-        (
-            (
-                "identity = torch.eye(X.shape[0], dtype=dtype, device=X.device)",
-                "wide = X.to(torch.promote_types(dtype, torch.float32))\n"
-                "    left, s, right = torch.linalg.svd(wide, full_matrices=False)",
-            ),
-            ("        gram = X @ X.mT\n", ""),
-            (f"X = {POLYNOMIAL}", "s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5"),
-            ("    return X\n", "    return ((left * s) @ right).to(dtype)\n"),
-        ),
-    ),
-    Equivalent(
-        "zeropower_via_newtonschulz",
-        "the five iterations gathered in one factor, which is applied to X at the end",
-        (
-            ("device=X.device)", "device=X.device)\n    factor = identity"),
-            ("gram = X @ X.mT", "gram = (factor @ X) @ (factor @ X).mT"),
-            (f"X = {POLYNOMIAL}", f"factor = {POLYNOMIAL}".replace("@ X", "@ factor")),
-            ("    return X\n", "    return factor @ X\n"),
-        ),
     ),
     Equivalent(
         "split_qkv",
@@ -618,6 +653,47 @@ EQUIVALENTS = [
         (
             (FOR_MUON, "parameter is not model.lm_head.weight"),
             ("return table, matrices", "return table, matrices[::-1]"),
+        ),
+    ),
+]
+
+SLOW = [
+    Equivalent(
+        "zeropower_via_newtonschulz",
+        "the five iterations gathered in one factor, which is applied to X at the end",
+        (
+            ("device=X.device)", "device=X.device)\n    factor = identity"),
+            ("gram = X @ X.mT", "gram = (factor @ X) @ (factor @ X).mT"),
+            (f"X = {POLYNOMIAL}", f"factor = {POLYNOMIAL}".replace("@ X", "@ factor")),
+            ("    return X\n", "    return factor @ X\n"),
+        ),
+    ),
+    Equivalent(
+        "zeropower_via_newtonschulz",
+        "tall matrices not transposed",
+        (("if U.shape[0] > U.shape[1]:", "if False:"),),
+    ),
+    Equivalent(
+        "zeropower_via_newtonschulz",
+        "the Gram matrix of the other side, from the right",
+        (
+            ("torch.eye(X.shape[0]", "torch.eye(X.shape[1]"),
+            ("gram = X @ X.mT", "gram = X.mT @ X"),
+            (POLYNOMIAL, "X @ (3.4445 * identity + gram @ (2.0315 * gram - 4.7750 * identity))"),
+        ),
+    ),
+    Equivalent(
+        "zeropower_via_newtonschulz",
+        "the polynomial on the singular values of a decomposition",
+        (
+            (
+                "identity = torch.eye(X.shape[0], dtype=dtype, device=X.device)",
+                "wide = X.to(torch.promote_types(dtype, torch.float32))\n"
+                "    left, s, right = torch.linalg.svd(wide, full_matrices=False)",
+            ),
+            ("        gram = X @ X.mT\n", ""),
+            (f"X = {POLYNOMIAL}", "s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5"),
+            ("    return X\n", "    return ((left * s) @ right).to(dtype)\n"),
         ),
     ),
 ]

@@ -3,5 +3,63 @@
 `grader.units.<milestone>` holds one generator per exercise, of the exercise's name.  It takes the
 function or class under test and the milestone's script, and yields (what was called, what came
 back) pairs: float64, small, and able to tell things apart (tall, wide, square; several steps).  The
-same generator run on the script's own implementation gives the expected values.
+same generator run on the script's own implementation gives the expected values.  What can be
+checked by hand comes first: it makes the clearest message.
+
+A module may also hold
+
+    ON_TWO_RANKS    exercises that are run on two ranks as well, each alone
+    low_precision   a generator of (call, output) pairs at a given device and dtype, for GPUs
 """
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+class Property(str):
+    """A call whose outcome the mathematics gives, without any reference: causality, a band."""
+
+    status = "PROPERTY"
+
+
+class Beside(str):
+    """A call that does not look at the numbers, and leaves the curve alone."""
+
+
+class Invariant(Beside):
+    """What must hold all the same: every token read once, the rows of a micro-batch."""
+
+    status = "INVARIANT"
+    says = "The numbers are right, and the curve may be: it does not show this."
+
+
+class Cost(Beside):
+    """What makes right code slow."""
+
+    status = "TOO SLOW"
+    says = "The values are right, but a GPU would be many times slower."
+
+
+def normal(shape: tuple[int, ...], seed: int) -> Tensor:
+    """Standard normal numbers, float64, the same under every torch."""
+    return torch.from_numpy(np.random.RandomState(seed).standard_normal(shape))
+
+
+def draw(module: nn.Module) -> None:
+    """Fill the parameters with the same numbers for every implementation, by name."""
+    for i, (_, p) in enumerate(sorted(module.named_parameters())):
+        with torch.no_grad():
+            p.copy_(normal(tuple(p.shape), seed=10 + i) * 0.3)
+
+
+def stranger(item) -> str:
+    """What stands in a list of parameters and is none."""
+    if isinstance(item, Tensor) and not isinstance(item, nn.Parameter):
+        return f"a Tensor {tuple(item.shape)}, not the Parameter itself (.data makes another)"
+    return f"a {type(item).__name__}"
+
+
+def kind(container) -> str:
+    """A list or tuple, or what else came where one was asked for."""
+    return "a list" if isinstance(container, list | tuple) else f"a {type(container).__name__}"

@@ -8,22 +8,37 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from grader.units import Invariant, Property, draw, kind, normal, stranger
 from milestones.harness.initialization import initialize
+
+ON_TWO_RANKS = ("cut_batch",)
 
 
 def batches_in_shard(function, script: ModuleType) -> Iterator:
     for tokens in (1000, 960, 961, 959, 48, 49, 1):
         yield f"batches_in_shard({tokens}, 6, 8)", function(tokens, 6, 8)
+    for rows, length in [(4, 16), (8, 6), (1, 7)]:
+        yield f"batches_in_shard(1000, {rows}, {length})", function(1000, rows, length)
 
 
 def cut_batch(function, script: ModuleType) -> Iterator:
-    shard = (np.arange(1000) * 331 % 2**16).astype(np.uint16)  # ids beyond int16, any two differ
-    for index, rank, world_size in [(0, 0, 1), (3, 0, 1), (0, 1, 2), (2, 2, 3)]:
-        call = f"cut_batch(shard, {index}, 6, 8, rank={rank}, world_size={world_size})"
-        call += ", shard[i] = 331 i mod 65536"
-        inputs, targets = function(shard, index, 6, 8, rank, world_size)
-        yield f"inputs of {call}", inputs
-        yield f"targets of {call}", targets
+    shard = np.arange(40_000, 41_000, dtype=np.uint16)  # ids beyond int16, any two differ
+    for size, rank, world_size in [((6, 8), 0, 1), ((6, 8), 1, 2), ((6, 8), 2, 3), ((4, 5), 1, 2)]:
+        for index in (0, 3):
+            call = f"cut_batch(shard, {index}, {size[0]}, {size[1]}, {rank}, {world_size})"
+            call += ", shard[i] = 40000 + i"
+            inputs, targets = function(shard, index, *size, rank, world_size)
+            yield f"inputs of {call}", inputs
+            yield f"targets of {call}", targets
+    read = np.zeros(1000, dtype=int)
+    for index in range(20):
+        for rank in range(3):
+            inputs, _ = function(np.arange(1000, dtype=np.uint16), index, 6, 8, rank, 3)
+            np.add.at(read, inputs.numpy().ravel(), 1)
+    yield (
+        Invariant("how often each of tokens 0 to 959 is an input, over 20 batches and 3 ranks"),
+        f"{read[:960].min()} to {read[:960].max()} times",
+    )
 
 
 def CausalSelfAttention(function, script: ModuleType) -> Iterator:
@@ -31,21 +46,48 @@ def CausalSelfAttention(function, script: ModuleType) -> Iterator:
         args = replace(script.PRESETS["exact"], num_heads=heads)
         attention = function(args).double()
         yield (
-            "names and shapes of the parameters of CausalSelfAttention(args)",
+            f"names and shapes of the parameters of CausalSelfAttention(args), {heads} heads",
             sorted(f"{name} {tuple(p.shape)}" for name, p in attention.named_parameters()),
         )
         draw(attention)
         early, late = normal((2, 1, 8, args.model_dim), seed=0)
         both = [attention(torch.cat([early[:, :5], end[:, 5:]], dim=1)) for end in (early, late)]
-        yield (
-            "whether outputs 0 to 4 change with inputs 5 to 7: they must not see the future",
-            not torch.equal(both[0][:, :5], both[1][:, :5]),
-        )
+        seen = (both[0] != both[1]).any(dim=2)[0, :5].nonzero().flatten().tolist()
+        call = f"outputs before 5 that change when only inputs 5 to 7 do, {heads} heads"
+        yield Property(call), [f"output {i}" for i in seen]
+        yield from by_hand(attention, args.model_dim, heads)
+        draw(attention)
         x = normal((3, 8, args.model_dim), seed=1).requires_grad_()
+        before = x.detach().clone()
         y = attention(x)
-        yield f"CausalSelfAttention(args)(x) with x (3, 8, 32), {heads} heads", y.detach()
+        call = f"CausalSelfAttention(args)(x) with x (3, 8, 32), {heads} heads"
+        yield call, y.detach()
         y.square().sum().backward()
-        yield f"the gradient of x in the same, {heads} heads", x.grad
+        yield f"gradient of x after {call}", x.grad
+        yield f"the argument x after {call}: it must stay as it was", x.detach() - before
+
+
+@torch.no_grad()
+def by_hand(attention: nn.Module, D: int, heads: int) -> Iterator:
+    """Attention with weights so simple that its outputs can be worked out."""
+    h = D // heads
+    for p in attention.parameters():
+        p.zero_()
+    attention.c_attn.weight[2 * D :] = torch.eye(D)
+    attention.c_proj.weight.copy_(torch.eye(D))
+    setting = f"q = k = 0, v = x, c_proj the identity, {heads} heads"
+    x = torch.arange(1.0, D + 1, dtype=torch.float64).view(1, 1, D)
+    call = f"CausalSelfAttention(args)(x), x (1, 1, {D}) = 1 to {D}, {setting}"
+    yield call, attention(x.clone())[0, 0]
+    x = torch.tensor([1.0, 2.0, 6.0], dtype=torch.float64).view(1, 3, 1).repeat(1, 1, D)
+    call = f"first number of each output, x (1, 3, {D}) = 1s, 2s, 6s, {setting}"
+    yield call, attention(x)[0, :, 0]
+    attention.c_attn.bias[:D:h] = 1.0
+    attention.c_attn.weight[D : 2 * D] = torch.eye(D)
+    x = torch.zeros(1, 2, D, dtype=torch.float64)
+    x[:, 1, ::h] = 4.0
+    call = f"4 times the softmax of (0, 4 / sqrt({h})): output 1, x (1, 2, {D}), q . k = 0 and 4"
+    yield f"{call}, v = 0 and 4, {heads} heads", attention(x)[0, 1, 0]
 
 
 def get_lr(function, script: ModuleType) -> Iterator:
@@ -56,34 +98,71 @@ def get_lr(function, script: ModuleType) -> Iterator:
             yield call, function(step, args)
 
 
+class Odd(nn.Module):
+    """Parameters of 0, 1, 2 and 3 dimensions."""
+
+    def __init__(self):
+        super().__init__()
+        for dims in range(4):
+            self.register_parameter(f"p{dims}", nn.Parameter(torch.zeros((2,) * dims)))
+
+
 def decay_groups(function, script: ModuleType) -> Iterator:
-    model = script.GPT(script.PRESETS["exact"])
-    names = {id(p): name for name, p in model.named_parameters()}
-    groups = list(function(model, 0.25))
-    lacks = [(i, k) for i, g in enumerate(groups) for k in ("params", "weight_decay") if k not in g]
-    yield "what groups lack", [f"group {i} has no {key!r}" for i, key in lacks]
-    listed = [(p, g.get("weight_decay")) for g in groups for p in g.get("params", [])]
-    strangers = [type(p).__name__ for p, _ in listed if id(p) not in names]
-    yield "what stands in params and is no parameter of the model", strangers
-    held = [names[id(p)] for p, _ in listed if id(p) in names]
-    yield "parameters in no group", sorted(set(names.values()) - set(held))
-    yield "parameters listed twice", sorted({name for name in held if held.count(name) > 1})
-    decays = {names.get(id(p)): decay for p, decay in listed}
-    for name in names.values():
-        yield f"weight decay of {name} in decay_groups(model, 0.25)", decays.get(name)
+    gpt = script.GPT(script.PRESETS["exact"])
+    for model, of in [(gpt, "model"), (Odd(), "another model: p0 to p3 have 0 to 3 dimensions")]:
+        names = {id(p): name for name, p in model.named_parameters()}
+        groups = function(model, 0.25)
+        yield f"what decay_groups({of}, 0.25) returns", kind(groups)
+        kinds = [type(g).__name__ for g in groups if not isinstance(g, dict)]
+        yield "groups that are no dicts", kinds
+        groups = [g for g in groups if isinstance(g, dict)]
+        lacks = [
+            f"group {i} has no {key!r}, but {', '.join(map(repr, g)) or 'nothing'}"
+            for i, g in enumerate(groups)
+            for key in ("params", "weight_decay")
+            if key not in g
+        ]
+        yield "keys that groups lack", lacks
+        yield (
+            "params that are no lists",
+            [kind(g["params"]) for g in groups if kind(g.get("params", [])) != "a list"],
+        )
+        listed = [(p, g.get("weight_decay")) for g in groups for p in g.get("params", [])]
+        strangers = [stranger(p) for p, _ in listed if id(p) not in names]
+        yield "things in params that are no parameters of the model", strangers
+        held = [names[id(p)] for p, _ in listed if id(p) in names]
+        yield "parameters in no group", sorted(set(names.values()) - set(held))
+        twice = sorted({name for name in held if held.count(name) > 1})
+        yield "parameters listed twice (a tied table is one parameter with two names)", twice
+        decays = {names.get(id(p)): decay for p, decay in listed}
+        for name in names.values():
+            yield f"weight decay of {name} in decay_groups({of}, 0.25)", decays.get(name)
 
 
 class Watched(nn.Module):
-    """A model that notes how many rows each call brings, and which calls found a gradient."""
+    """A model that notes which rows each call brings, and which calls found a gradient."""
 
-    def __init__(self, model: nn.Module):
+    def __init__(self, model: nn.Module, rows: Tensor):
         super().__init__()
-        self.model, self.rows, self.found = model, [], []
+        self.model, self.rows = model, rows
+        self.shapes, self.seen, self.found = [], [], []
 
     def forward(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        self.rows.append(len(inputs))
+        self.shapes.append(str(tuple(inputs.shape)))
+        self.seen += [self.number(row) for row in inputs]
         self.found.append(any(p.grad is not None for p in self.model.parameters()))
         return self.model(inputs, targets)
+
+    def number(self, row: Tensor) -> int | None:
+        same = [i for i, other in enumerate(self.rows) if torch.equal(row, other)]
+        return same[0] if same else None
+
+    def amiss(self) -> list[str]:
+        """Rows that were not read exactly once, in words."""
+        counts = [(i, self.seen.count(i)) for i in range(len(self.rows))]
+        words = [f"row {i} {n} times" if n else f"row {i} never" for i, n in counts if n != 1]
+        cut = self.seen.count(None)
+        return words + ([f"{cut} rows that are not whole rows of inputs"] if cut else [])
 
 
 def forward_backward(function, script: ModuleType) -> Iterator:
@@ -92,24 +171,38 @@ def forward_backward(function, script: ModuleType) -> Iterator:
     initialize(model, script.init_weights, seed=3, portable=True)
     tokens = torch.from_numpy(np.random.RandomState(0).randint(0, args.vocab_size, (12, 9)))
     for size in (12, 4, 1):
-        watched = Watched(model)
+        watched = Watched(model, tokens[:, :-1])
         call = f"forward_backward(model, inputs, targets, {size}) with 12 rows"
         loss = function(watched, tokens[:, :-1], tokens[:, 1:], size)
-        yield f"rows in each call of the model in {call}", [str(rows) for rows in watched.rows]
-        yield f"calls of the model that found a gradient in {call}", sum(watched.found)
+        yield Property(f"rows that did not go through the model once in {call}"), watched.amiss()
+        yield Invariant(f"shapes of the inputs of each call of the model in {call}"), watched.shapes
+        found = sum(watched.found)
+        yield Invariant(f"calls of the model before which there was a gradient, in {call}"), found
         yield f"loss of {call}", loss
-        yield f"whether that loss still holds its graph after {call}", loss.requires_grad
+        graph = loss.requires_grad
+        yield Invariant(f"whether the returned loss still holds its graph, {call}"), graph
         for name in ("wte.weight", "h.0.attn.c_attn.bias"):
             yield f"gradient of {name} after {call}", dict(model.named_parameters())[name].grad
         model.zero_grad()
 
 
-def normal(shape: tuple[int, ...], seed: int) -> Tensor:
-    return torch.from_numpy(np.random.RandomState(seed).standard_normal(shape))
-
-
-def draw(module: nn.Module) -> None:
-    """Fill the parameters with the same numbers for every implementation, by name."""
-    for i, (_, p) in enumerate(sorted(module.named_parameters())):
-        with torch.no_grad():
-            p.copy_(normal(tuple(p.shape), seed=10 + i) * 0.3)
+def low_precision(script: ModuleType, device: torch.device, dtype: torch.dtype) -> Iterator:
+    """Attention and a training step as the record runs them: matrix products in `dtype`."""
+    args = script.PRESETS["exact"]
+    half = dtype if dtype != torch.float64 else None
+    weights = torch.float64 if half is None else torch.float32
+    with torch.autocast(torch.device(device).type, half, enabled=half is not None):
+        attention = script.CausalSelfAttention(args).to(device, weights)
+        draw(attention)
+        x = normal((3, 32, args.model_dim), seed=1).to(device, weights).requires_grad_()
+        y = attention(x)
+        yield "CausalSelfAttention(args)(x) with x (3, 32, 32)", y.detach()
+        y.square().sum().backward()
+        yield "the gradient of x in the same", x.grad
+        model = script.GPT(args).to(device, weights)
+        initialize(model, script.init_weights, seed=3, portable=True)
+        tokens = torch.from_numpy(np.random.RandomState(0).randint(0, args.vocab_size, (12, 9)))
+        inputs, targets = tokens[:, :-1].to(device), tokens[:, 1:].to(device)
+        loss = script.forward_backward(model, inputs, targets, 4)
+    yield "loss of forward_backward(model, inputs, targets, 4)", loss
+    yield "gradient of wte.weight after it", model.wte.weight.grad

@@ -1,13 +1,19 @@
 """Unit calls of milestone 01."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
+from itertools import pairwise
 from types import ModuleType
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from grader.cost import matrix_products
+from grader.units import Cost, Property, kind, normal, stranger
+
+ON_TWO_RANKS = ("Muon",)
 SHAPES = [(8, 8), (6, 10), (24, 8), (32, 8), (8, 32)]  # square, wide, fused QKV, tall, wide
 
 
@@ -37,17 +43,25 @@ def zeropower_via_newtonschulz(function, script: ModuleType) -> Iterator:
     for steps in (0, 1):
         call = f"zeropower_via_newtonschulz(diag(3, 4), {steps}, 0.0, float64)"
         yield call, function(diagonal.clone(), steps, 0.0, torch.float64)
-    half = function(diagonal.float(), 5, 1e-7, torch.bfloat16)
-    yield (
-        "the dtype of zeropower_via_newtonschulz(U, 5, 1e-7, bfloat16), U float32",
-        str(half.dtype),
-    )
+    call = "zeropower_via_newtonschulz(U, 5, 1e-7, bfloat16), U float32"
+    with matrix_products() as dtypes:
+        half = function(diagonal.float(), 5, 1e-7, torch.bfloat16)
+    yield f"the dtype of {call}", str(half.dtype)
+    yield Cost(f"dtype of the matrix products in {call}"), ", ".join(sorted(dtypes))
     for steps in (1, 5):
         for U in matrices():
-            call = f"zeropower_via_newtonschulz(U, {steps}, 1e-7, float64) with U {shape(U)}"
+            call = f"zeropower_via_newtonschulz(U, {steps}, 1e-7, float64) with U {shape(*U.shape)}"
             given = U.clone()
             yield call, function(given, steps, 1e-7, torch.float64)
             yield f"the argument U after {call}: it must stay as it was", given
+    for U in matrices(seed=1):
+        Y = function(U.clone(), 5, 1e-7, torch.float64)
+        values = torch.linalg.svdvals(Y).tolist() if Y.isfinite().all() else [float("nan")]
+        outside = [f"{s:.3g}" for s in values if not 0.68 < s < 1.21]
+        yield (
+            Property(f"singular values outside 0.68 to 1.21 after 5 steps, U {shape(*U.shape)}"),
+            outside,
+        )
     yield (
         "zeropower_via_newtonschulz(U, 5, 1e-7, float64) with U all zeros (4, 6)",
         function(torch.zeros(4, 6, dtype=torch.float64), 5, 1e-7, torch.float64),
@@ -55,49 +69,118 @@ def zeropower_via_newtonschulz(function, script: ModuleType) -> Iterator:
 
 
 def split_qkv(function, script: ModuleType) -> Iterator:
-    for U in matrices():
-        call, given = f"split_qkv(U) with U {shape(U)}", U.clone()
+    for rows, cols in [*SHAPES, (8, 24), (25, 8)]:
+        U = normal((rows, cols), seed=0)
+        call, given = f"split_qkv(U) with U {shape(*U.shape)}", U.clone()
         pieces = function(given)
-        kind = "tuple" if isinstance(pieces, tuple | list) else type(pieces).__name__
-        yield f"what {call} returns", kind
+        pieces_are = "a tuple" if isinstance(pieces, tuple | list) else f"a {type(pieces).__name__}"
+        yield f"what {call} returns", pieces_are
         yield f"how many pieces {call} returns", len(pieces)
         for i, piece in enumerate(pieces):
             yield f"piece {i} of {call}", piece
         yield f"the argument U after {call}: it must stay as it was", given
 
 
+def by_hand(function) -> Iterator:
+    """Muon without an iteration, and lr and eps so large that it subtracts scale * U."""
+    setting = "newton_schulz_steps=0, newton_schulz_eps=1e9"  # so O = U / 1e9
+
+    def steps(rows: int, cols: int, momentum: float, nesterov: bool, count: int) -> list[float]:
+        W = nn.Parameter(torch.zeros(rows, cols, dtype=torch.float64))
+        muon, means = function([W], 1e9, momentum, nesterov, 0, 1e9, torch.float64), [0.0]
+        W.grad = torch.empty_like(W)
+        for _ in range(count):
+            W.grad.fill_(1.0)  # in the same tensor each time, as after zero_grad(False)
+            muon.step()
+            means.append(W.mean().item())
+        return [round(b - a, 8) + 0.0 for a, b in pairwise(means)]  # no minus zero
+
+    for rows, cols in [(1, 1), *SHAPES]:
+        call = f"change of W {shape(rows, cols)} in one step, gradient all ones, momentum 0, lr 1e9"
+        yield f"{call}, {setting}", steps(rows, cols, 0.0, False, 1)[0]
+    for nesterov, ratio in [(True, "2.8525 / 1.95"), (False, "1.95 / 1")]:
+        first, second = steps(1, 1, 0.95, nesterov, 2)
+        call = (
+            f"change of W (1, 1) in step 2 over that in step 1 ({ratio}), gradient [[1.]] at both"
+        )
+        call += f", momentum 0.95, nesterov={nesterov}, {setting}"
+        yield call, round(second / first, 6) if first else 0.0
+    W = nn.Parameter(torch.zeros(8, 8))
+    W.grad = torch.ones(8, 8)
+    function([W], 1000.0, 0.0, False, 0, 0.0, torch.bfloat16).step()
+    call = "change of W (8, 8), float32, with newton_schulz_dtype=bfloat16, O = 0.125 everywhere"
+    yield f"{call}, lr 1000", W.detach().double().mean()
+
+
 def Muon(function, script: ModuleType) -> Iterator:
+    yield from by_hand(function)
     for nesterov, momentum in [(True, 0.95), (False, 0.95), (True, 0.8)]:
         params = [nn.Parameter(m) for m in matrices()]
         muon = function(params, 0.1, momentum, nesterov, 5, 1e-7, torch.float64)
+        for p in params:
+            p.grad = torch.empty_like(p)
         for step in range(1, 4):
             lr = muon.param_groups[0]["lr"] = 0.1 / step  # a schedule changes it from outside
-            gradients = matrices(seed=step)
-            for p, gradient in zip(params, gradients, strict=True):
-                p.grad = gradient.clone()
-            muon.step()
+            take_step(muon, params, seed=step)
             call = f"step {step} of Muon, lr {lr:.2g}, momentum {momentum}, nesterov={nesterov}"
             for p in params:
-                yield f"weight {shape(p)} after {call}", p.detach().clone()
-            for p, gradient in zip(params, gradients, strict=True):
-                same = p.grad is not None and torch.equal(p.grad, gradient)
-                yield f"whether .grad {shape(p)} is what it was before {call}", same
+                yield f"weight {shape(*p.shape)} after {call}", p.detach().clone()
+    kept = [muon.state[p].values() for p in params]
     held = [
-        any(getattr(v, "shape", None) == p.shape for v in muon.state[p].values()) for p in params
+        any(getattr(v, "shape", None) == p.shape for v in s)
+        for s, p in zip(kept, params, strict=True)
     ]
     yield "whether self.state[W] holds a tensor of W's shape, for a checkpoint to find", all(held)
+    resumed = [nn.Parameter(p.detach().clone()) for p in params]
+    again = function(resumed, 0.1, momentum, nesterov, 5, 1e-7, torch.float64)
+    again.load_state_dict(deepcopy(muon.state_dict()))
+    for p in resumed:
+        p.grad = torch.empty_like(p)
+    take_step(muon, params, seed=4)
+    take_step(again, resumed, seed=4)
+    for p, q in zip(params, resumed, strict=True):
+        yield (
+            f"weight {shape(*p.shape)} after save, load and a step: how far off",
+            (p - q).abs().max(),
+        )
+
+
+def take_step(muon: torch.optim.Optimizer, params: list[Tensor], seed: int) -> None:
+    for p, gradient in zip(params, matrices(seed=seed), strict=True):
+        p.grad.copy_(gradient)
+    muon.step()
 
 
 def split_parameters(function, script: ModuleType) -> Iterator:
     model = script.GPT(script.PRESETS["exact"])
     names = {id(p): name for name, p in model.named_parameters()}
-    adamw, muon = function(model)
-    for optimizer, params in [("AdamW", adamw), ("Muon", muon)]:
-        call = f"the parameters for {optimizer} of split_parameters(model), sorted by name"
-        yield call, sorted(names[id(p)] for p in params)
+    both = function(model)
+    yield "how many lists split_parameters(model) returns", len(both)
+    for optimizer, params in zip(("AdamW", "Muon"), both, strict=True):
+        yield f"what split_parameters(model) returns for {optimizer}", kind(params)
+        listed = list(params)
+        strangers = [stranger(p) for p in listed if id(p) not in names]
+        yield f"things in the list for {optimizer} that are no parameters of the model", strangers
+        held = sorted(names[id(p)] for p in listed if id(p) in names)
+        yield f"the list for {optimizer} of split_parameters(model), sorted by name", held
 
 
-def shape(x: Tensor) -> str:
-    rows, cols = x.shape
+def low_precision(script: ModuleType, device: torch.device, dtype: torch.dtype) -> Iterator:
+    """Newton-Schulz and three steps of Muon as the record runs them: iterations in `dtype`."""
+    weights = torch.float64 if dtype == torch.float64 else torch.float32
+    for U in matrices():
+        call = f"zeropower_via_newtonschulz(U, 5, 1e-7, {dtype}) with U {shape(*U.shape)}"
+        yield call, script.zeropower_via_newtonschulz(U.to(device, weights), 5, 1e-7, dtype)
+    params = [nn.Parameter(m.to(device, weights)) for m in matrices()]
+    muon = script.Muon(params, 0.1, 0.95, True, 5, 1e-7, dtype)
+    for step in range(1, 4):
+        for p, gradient in zip(params, matrices(seed=step), strict=True):
+            p.grad = gradient.to(device, weights)
+        muon.step()
+    for p in params:
+        yield f"weight {shape(*p.shape)} after 3 steps of Muon", p.detach()
+
+
+def shape(rows: int, cols: int) -> str:
     kind = "square" if rows == cols else "tall" if rows > cols else "wide"
     return f"({rows}, {cols}), {kind}"

@@ -7,8 +7,8 @@ added to every matrix product, softmax and norm (a foreign BLAS), under another 
 written by another hand.  Distances are max |difference| over the 40 training losses and the three
 validation losses of preset `exact`, in nats.  A curve that is not finite is infinitely far.
 
-Mistakes: those of grader/mistakes, whose edits of the solution give the marks, made again in the
-script (twins.py) and recognised there by unit outputs and by curve.
+Mistakes: those of grader/mistakes, whose edits of the solution gave the stored marks, made again in
+the script (twins.py) and recognised there by unit outputs and by curve, as the grader does it.
 """
 
 import importlib
@@ -23,26 +23,32 @@ from types import ModuleType
 import numpy as np
 import torch
 import tyro
-from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from tqdm import tqdm
 
+from grader.cost import with_flops
+from grader.judge import (
+    TOLERANCE,
+    UNIT_TOLERANCE,
+    known_curve,
+    recognised,
+    script_of,
+    unit_calls,
+    unit_outputs,
+)
+from grader.marks import curve_distance, stored
 from grader.mistakes import edited
+from grader.words import flat
 from milestones.harness import replay
-from milestones.harness.injection import ROOT, injected, stem_of
+from milestones.harness.injection import ROOT
+from milestones.table import milestones
 from tests.grader.twins import TWINS
 
-TOLERANCE = 1e-5  # nats; the grader's
-RADIUS = 1e-6  # two curves or unit outputs nearer than this are the same mistake
 PAGE = Path(__file__).with_suffix(".md")
 CHAOTIC = ("c applied to A X", "the matrix A computed once")  # run off: a last digit is a nat
-SCRIPTS = ["milestone00_baseline", "milestone01_muon"]
+STEMS = [milestone.stem for milestone in milestones()]
 EVERY = 16  # one mistake in so many is measured in other places too
-Units = tuple[list, np.ndarray]  # words (shapes, names, exceptions) and float64 numbers
-
-
-def script_of(stem: str) -> ModuleType:
-    return importlib.import_module(f"milestones.{stem}.train_gpt")
+Outputs = list[tuple[str, object]]  # what unit calls return
 
 
 def solution_of(stem: str) -> ModuleType:
@@ -70,18 +76,26 @@ def curve(
     return [found.get(which, float("nan")) for which in wanted]
 
 
-def distance(a: list[float], b: list[float]) -> float:
-    """max |a - b|, nats; infinite if one stops being finite, or ends, before the other."""
-    a, b = np.array(a), np.array(b)
-    if a.shape != b.shape or (np.isfinite(a) != np.isfinite(b)).any():
-        return float("inf")
-    return float(np.abs(a[np.isfinite(a)] - b[np.isfinite(a)]).max(initial=0))
-
-
 def tells(mark: list[float], right: list[float]) -> bool:
     """Whether a curve departs from the right one before it ends: otherwise it marks nothing."""
     both = np.array(mark) - np.array(right)
-    return bool((np.abs(both[np.isfinite(both)]) > RADIUS).any())
+    return bool((np.abs(both[np.isfinite(both)]) > UNIT_TOLERANCE).any())
+
+
+def unit_distance(a: Outputs, b: Outputs) -> float:
+    """Largest difference of two sets of unit outputs, each number in units of max(1, |a|).
+
+    Another call, shape, name or exception is infinitely far.
+    """
+    worst = 0.0 if len(a) == len(b) else float("inf")
+    for (call, ours), (found, theirs) in zip(a, b, strict=False):
+        x, y = flat(ours), flat(theirs)
+        words = isinstance(ours, str | list)
+        if call != found or x.shape != y.shape or (words and ours != theirs):
+            return float("inf")
+        scale = np.where(np.isfinite(x), np.maximum(1, np.abs(x)), 1)
+        worst = max(worst, curve_distance(x / scale, y / scale))
+    return worst
 
 
 class LastDigit(TorchDispatchMode):
@@ -110,86 +124,56 @@ class LastDigit(TorchDispatchMode):
         return tuple(map(self.nudge, result)) if isinstance(result, tuple) else self.nudge(result)
 
 
-def flatten(x, words: list, numbers: list) -> None:
-    """Append to `words` and `numbers` what is in a unit call's answer, nested as it may be."""
-    if isinstance(x, tuple | list):
-        words.append(len(x))
-        for item in x:
-            flatten(item, words, numbers)
-    elif isinstance(x, Tensor):
-        words.append(tuple(x.shape))
-        numbers.extend(x.detach().double().ravel().tolist())
-    elif isinstance(x, int | float):
-        words.append(())
-        numbers.append(float(x))
-    else:
-        words.append(str(x))
-
-
-def unit_outputs(script: ModuleType, learner: ModuleType, task: str) -> Units:
-    """What the learner's `task` answers to its unit calls, up to the first exception."""
-    calls = getattr(importlib.import_module(f"grader.units.{stem_of(script)}"), task)
-    words, numbers = [], []
-    with injected(script, learner, [task]):
-        try:
-            for _, answer in calls(getattr(script, task), script):
-                flatten(answer, words, numbers)
-        except Exception as error:
-            words.append(type(error).__name__)
-    return words, np.array(numbers)
-
-
-def unit_distance(a: Units, b: Units) -> float:
-    """The same for unit outputs, which may be huge: each number in units of max(1, |a|).
-
-    Another shape, name or exception is infinitely far.
-    """
-    if a[0] != b[0] or a[1].shape != b[1].shape:
-        return float("inf")
-    scale = np.where(np.isfinite(a[1]), np.maximum(1, np.abs(a[1])), 1)
-    return distance(a[1] / scale, b[1] / scale)
-
-
-def recognise(seen, marks: dict, measure) -> list[str]:
-    """The mistakes whose mark is within RADIUS of what was seen."""
-    return [says for says, mark in marks.items() if measure(seen, mark) <= RADIUS]
-
-
 def measure_mistakes(stem: str) -> list[dict]:
-    """A row a mistake: how far it moves curve and unit outputs, and who it is taken for."""
-    script, solution = script_of(stem), solution_of(stem)
-    mistakes = catalogue_of(stem).MISTAKES
-    right = curve(script)
-    right_units = {task: unit_outputs(script, solution, task) for task in script.EXERCISES}
-    rows, curves, unit_marks = [], {}, {}
-    for m in tqdm(mistakes, desc=f"marks, from the solution, {stem}"):
-        learner = edited(solution, m.edits)
-        curves[m.says] = curve(script, learner, [m.task])
-        mark = unit_outputs(script, learner, m.task)
-        if unit_distance(right_units[m.task], mark) > RADIUS:  # what is right marks nothing
-            unit_marks.setdefault(m.task, {})[m.says] = mark
-    curve_marks = {says: mark for says, mark in curves.items() if tells(mark, right)}
-    for m in tqdm(mistakes, desc=f"the same in the script, {stem}"):
+    """A row a mistake made in the script: how far it moves things, and what the grader calls it."""
+    script, right = script_of(stem), stored(stem)["curve"]
+    right_units = {task: unit_outputs(stem, task, None) for task in script.EXERCISES}
+    rows = []
+    for m in tqdm(catalogue_of(stem).MISTAKES, desc=f"mistakes in the script, {stem}"):
         wrong = edited(script, TWINS[stem][m.says])
-        seen, units = curve(wrong), unit_outputs(script, wrong, m.task)
+        seen, units = curve(wrong), unit_outputs(stem, m.task, wrong)
+        mark = [
+            x if x is not None else float("nan") for x in stored(stem)["curves"].get(m.says, [])
+        ]
         rows.append(
             {
                 "says": m.says,
                 "task": m.task,
-                "curve": distance(seen, right),
-                "twin": distance(seen, curves[m.says]),
+                "curve": curve_distance(seen, right),
+                "twin": curve_distance(seen, mark) if len(mark) == 43 else float("nan"),
                 "units": unit_distance(right_units[m.task], units),
-                "by_units": recognise(units, unit_marks.get(m.task, {}), unit_distance),
-                "by_curve": recognise(seen, curve_marks, distance),
+                "by_units": recognised(stem, m.task, units),
+                "by_curve": known_curve(stem, seen) if tells(seen, right) else [],
             }
         )
     return rows
 
 
+def flops(stem: str, task: str, learner: ModuleType | None) -> int:
+    """Of all unit calls of one exercise."""
+    return sum(count for _, _, count in with_flops(unit_calls(stem, task, learner)))
+
+
+def measure_slow(stem: str) -> list[dict]:
+    """A row for each right answer that is too slow: how far off, how many times our FLOPs."""
+    return [
+        {
+            "says": e.says,
+            "task": e.task,
+            "curve": curve_distance(
+                curve(script_of(stem), learner, [e.task]), stored(stem)["curve"]
+            ),
+            "flops": flops(stem, e.task, learner) / flops(stem, e.task, None),
+        }
+        for e in catalogue_of(stem).SLOW
+        for learner in [edited(solution_of(stem), e.edits)]
+    ]
+
+
 def measure_curves() -> dict[tuple[str, str, str], list[float]]:
     """Curves by "<milestone>|<kind>|<who>": what ought to be equal, and some mistakes' own."""
     curves = {}
-    for stem in SCRIPTS:
+    for stem in STEMS:
         script, solution, catalogue = script_of(stem), solution_of(stem), catalogue_of(stem)
         curves[f"{stem}|script|the script"] = curve(script)
         curves[f"{stem}|solution|the solution"] = curve(script, solution)
@@ -233,11 +217,11 @@ def worst_at(place: str, there: dict, here: dict, right: dict) -> list[tuple[str
         "mistake": "a mistake's own curve",
     }
     rows = []
-    for stem in SCRIPTS:
+    for stem in STEMS:
         for kind, words in kinds.items():
             keys = [key for key in here if key.startswith(f"{stem}|{kind}|")]
             expected = here if kind == "mistake" else dict.fromkeys(keys, right[stem])
-            worst = max(distance(there[key], expected[key]) for key in keys)
+            worst = max(curve_distance(there[key], expected[key]) for key in keys)
             of = f", worst of {len(keys)}" if len(keys) > 1 else ""
             rows.append((stem, f"{words}, {place}{of}", worst))
     return rows
@@ -246,26 +230,26 @@ def worst_at(place: str, there: dict, here: dict, right: dict) -> list[tuple[str
 def measure_noise(other_pythons: tuple[str, ...]) -> list[tuple[str, str, float]]:
     """(milestone, source, distance) of everything that ought not to move a curve."""
     here = measure_curves()
-    right = {stem: here[f"{stem}|script|the script"] for stem in SCRIPTS}
+    right = {stem: here[f"{stem}|script|the script"] for stem in STEMS}
     rows = []
     for key, seen in here.items():
         stem, kind, who = key.split("|", 2)
         if kind in ("solution", "equivalent"):
-            rows.append((stem, who, distance(seen, right[stem])))
+            rows.append((stem, who, curve_distance(seen, right[stem])))
     for capability in ("default", "avx2"):
         _, there = measure_elsewhere(sys.executable, capability)
         rows += worst_at(f"kernels `{capability}`", there, here, right)
     for python in other_pythons:
         version, there = measure_elsewhere(python)
         rows += worst_at(f"torch {version}", there, here, right)
-    for stem in SCRIPTS:
-        worst = max(distance(seen, right[stem]) for seen in measure_last_digits(stem))
+    for stem in STEMS:
+        worst = max(curve_distance(seen, right[stem]) for seen in measure_last_digits(stem))
         rows.append((stem, "last digits at random, worst of 5", worst))
     return rows
 
 
 def number(x: float) -> str:
-    return "infinite" if np.isinf(x) else f"{x:.1e}"
+    return "infinite" if np.isinf(x) else "" if np.isnan(x) else f"{x:.1e}"
 
 
 def verdict(row: dict, found: list[str]) -> str:
@@ -278,16 +262,20 @@ def summary(noise: list[tuple[str, str, float]], mistakes: list[dict]) -> str:
     """The first lines of the page."""
     worst, count = max(d for _, _, d in noise), len(mistakes)
     by_curve = [r["curve"] for r in mistakes if r["curve"] > TOLERANCE]
-    by_units = [r["units"] for r in mistakes if r["curve"] <= TOLERANCE and r["units"] > RADIUS]
+    by_units = [
+        r["units"] for r in mistakes if r["curve"] <= TOLERANCE and r["units"] > UNIT_TOLERANCE
+    ]
     rejected, weakest = len(by_curve) + len(by_units), min(by_curve)
     margin = f"{TOLERANCE / worst:.0f} times smaller"
     named = [r for r in mistakes if [r["says"]] in (r["by_units"], r["by_curve"])]
+    by_units_alone = [r for r in mistakes if [r["says"]] == r["by_units"]]
     wrong = [r for r in mistakes if misnamed(r)]
     return f"""- tolerance {TOLERANCE:.0e}; worst noise **{worst:.1e}**, {margin}
 - mistakes rejected: **{rejected} of {count}**
 - by the curve: {len(by_curve)}, the weakest moves it by **{weakest:.1e}**
 - by unit outputs alone: {len(by_units)}, the weakest moves them by {min(by_units, default=0):.1e}
-- recognised in the script by its mark in the solution: **{len(named)} of {count}**
+- recognised in the script by its mark in the solution: **{len(named)} of {count}**, of them \
+{len(by_units_alone)} by their unit outputs, which are asked first
 - taken for another mistake: **{len(wrong)}**"""
 
 
@@ -312,10 +300,13 @@ def table(stem: str, mistakes: list[dict]) -> str:
 """
 
 
-def page(noise: list[tuple[str, str, float]], mistakes: dict[str, list[dict]]) -> str:
+def page(noise: list[tuple], mistakes: dict[str, list[dict]], slow: list[dict]) -> str:
     """resolution.md."""
     machine = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
     capability = torch.backends.cpu.get_cpu_capability()
+    slow_rows = [
+        f"| {r['says']} | `{r['task']}` | {number(r['curve'])} | {r['flops']:.1f} |" for r in slow
+    ]
     noise_rows = [f"| {stem} | {source} | {number(d)} |" for stem, source, d in noise]
     return f"""# What moves the exact curve, and how far
 
@@ -329,6 +320,15 @@ Written by `make resolution`; `resolution.py` says what is measured, and how.
 | milestone | what differs from the script on native kernels | distance |
 | --- | --- | --- |
 {chr(10).join(noise_rows)}
+
+## Right, but too slow
+
+Neither mistakes nor equivalents: over 1.5 times our FLOPs in some unit call, or matrix products
+in another precision than was asked for.
+
+| what | in | curve | FLOPs of all unit calls, times ours |
+| --- | --- | --- | --- |
+{chr(10).join(slow_rows)}
 
 ## Mistakes: what must be rejected, and named
 
@@ -351,8 +351,9 @@ def main(curves_only: bool = False, other_pythons: tuple[str, ...] = ()) -> None
         found = {"torch": torch.__version__, "capability": capability, "curves": measure_curves()}
         print(json.dumps(found))
         return
-    mistakes = {stem: measure_mistakes(stem) for stem in SCRIPTS}
-    PAGE.write_text(page(measure_noise(other_pythons), mistakes))
+    mistakes = {stem: measure_mistakes(stem) for stem in STEMS}
+    slow = [row for stem in STEMS for row in measure_slow(stem)]
+    PAGE.write_text(page(measure_noise(other_pythons), mistakes, slow))
     print(PAGE.read_text())
 
 

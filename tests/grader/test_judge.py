@@ -1,74 +1,128 @@
-"""What the grader says: each status word, from a solution with one thing done to it."""
+"""What the grader says: a golden file for each status word, from a solution with one fault.
 
+A golden file that is missing is written, and its test fails once: read it before committing it.
+"""
+
+import re
 from pathlib import Path
 
 import pytest
 
-from grader.judge import judge
-from grader.verdict import PASSED
+from grader.judge import GPU, judge
+from grader.verdict import PASSED, STATUSES
 from milestones.harness.injection import ROOT
 from tests.conftest import STEMS, find_script
 
+GOLDEN = Path(__file__).parent / "golden"
+BASELINE, MUON = "milestone00_baseline", "milestone01_muon"
 NS = "zeropower_via_newtonschulz"
-STEM = "milestone01_muon"
-SOLUTION = (ROOT / "solutions" / f"{STEM}.py").read_text()
 FROBENIUS = "    frobenius ="
+STEP = "                weight -= group"
+RANK = "torch.distributed.is_initialized() and torch.distributed.get_rank()"
 
-# task, old and new text of the solution, status, a phrase of the message
-FAULTS = [
-    (NS, "gram = X @ X.mT", "gram = X @ (X.mT", "CANNOT LOAD", "^ '(' was never closed"),
-    (NS, "import torch\n", "import torhc\n", "CANNOT LOAD", "No module named 'torhc'"),
-    (NS, "def split_qkv", "def split_kqv", "CANNOT LOAD", "does not define split_qkv"),
-    (
-        NS,
-        "steps: int, eps: float,",
-        "eps: float, steps: int,",
-        "SIGNATURE",
-        "(U, steps, eps, dtype)",
+# golden file: milestone, task, old and new text of the solution
+FAULTS = {
+    "TODO": (MUON, NS, FROBENIUS, "    raise NotImplementedError('later')\n" + FROBENIUS),
+    "CANNOT LOAD": (MUON, NS, "gram = X @ X.mT", "gram = X @ (X.mT"),
+    "CANNOT LOAD import": (MUON, NS, "import torch\n", "import torhc\n"),
+    "CANNOT LOAD name": (MUON, NS, "def split_qkv", "def split_kqv"),
+    "BORROWED": (
+        MUON,
+        "split_qkv",
+        "def split_qkv",
+        "from milestones.milestone01_muon.train_gpt import split_qkv\n\n\ndef other",
     ),
-    (NS, FROBENIUS, "    U.foo()\n" + FROBENIUS, "CRASH", "no attribute 'foo'"),
-    (NS, FROBENIUS, "    raise NotImplementedError('later')\n    frobenius =", "TODO", "later"),
-    (NS, "in range(steps)", "in iter(int, 1)", "HANG", "endless loop"),
-    (NS, FROBENIUS, "    import os; os._exit(0)\n" + FROBENIUS, "ENDED", "exit code 0"),
-    (NS, FROBENIUS, "    raise SystemExit(0)\n" + FROBENIUS, "ENDED", "sys.exit"),
-    (NS, "eps, dtype).mT", "eps, dtype)", "SHAPE", "That is the transpose"),
-    (NS, "    return X\n", "    return -X\n", "WRONG VALUES", "-1 times the expected value"),
-    (NS, "- 4.7750", "+ 4.7750", "WRONG VALUES", "not a finite number any more"),
-    (NS, FROBENIUS, "    U.mul_(2)\n" + FROBENIUS, "CHANGED INPUT", "must stay as it was"),
-    ("get_lr", "num_iterations - step", "num_iterations - step - 1", "WRONG VALUES", "get_lr(14,"),
-    ("split_parameters", 'startswith("h.")', 'startswith("")', "WRONG VALUES", "wte.weight"),
+    "BORROWED class": (
+        MUON,
+        "Muon",
+        "class Muon(torch.optim.Optimizer):",
+        "from milestones.milestone01_muon.train_gpt import Muon as Base\n\n\nclass Muon(Base):",
+    ),
+    "SIGNATURE": (MUON, NS, "steps: int, eps: float,", "eps: float, steps: int,"),
+    "CRASH": (MUON, NS, FROBENIUS, "    U.foo()\n" + FROBENIUS),
+    "WRONG VALUES parameters": (
+        BASELINE,
+        "CausalSelfAttention",
+        "3 * args.model_dim)",
+        "2 * args.model_dim)",
+    ),
+    "SHAPE": (MUON, NS, "eps, dtype).mT", "eps, dtype)"),
+    "TYPE": (MUON, "get_lr", "return min(lines)", "min(lines)"),
+    "CHANGED INPUT": (MUON, NS, FROBENIUS, "    U.mul_(2)\n" + FROBENIUS),
+    "PROPERTY": (
+        BASELINE,
+        "CausalSelfAttention",
+        "masked_fill(future,",
+        "masked_fill(future & False,",
+    ),
+    "WRONG VALUES": (MUON, NS, "    return X\n", "    return -X\n"),
+    "WRONG VALUES nan": (MUON, NS, "- 4.7750", "+ 4.7750"),
+    "WRONG VALUES schedule": (MUON, "get_lr", "num_iterations - step", "num_iterations - step - 1"),
+    "WRONG VALUES list": (MUON, "split_parameters", 'startswith("h.")', 'startswith("")'),
     # right for every unit call, wrong for what only training brings: a batch of steps
-    ("Muon", "weight -= group", "weight -= (len(self.state) < 9) * group", "CURVE", "up to step 1"),
-]
+    "CURVE": (MUON, "Muon", STEP, STEP.replace("group", "(len(self.state) < 9) * group")),
+    "INVARIANT": (BASELINE, "forward_backward", ".detach()", ""),
+    "INVARIANT ranks": (
+        MUON,
+        "Muon",
+        STEP,
+        STEP.replace("group", f"(1 + 0.01 * ({RANK})) * group"),
+    ),
+    "TOO SLOW": (MUON, NS, "if U.shape[0] > U.shape[1]:", "if False:"),
+    "HANG": (MUON, NS, "in range(steps)", "in iter(int, 1)"),
+    "HANG ranks": (
+        MUON,
+        "Muon",
+        STEP,
+        f"                if {RANK}:\n                    torch.distributed.barrier()\n{STEP}",
+    ),
+    "ENDED": (MUON, NS, FROBENIUS, "    import os; os._exit(0)\n" + FROBENIUS),
+    "ENDED sys.exit": (MUON, NS, FROBENIUS, "    raise SystemExit(0)\n" + FROBENIUS),
+}
 
 
-@pytest.mark.parametrize(("task", "old", "new", "status", "phrase"), FAULTS)
-def test_status_words(tmp_path, task, old, new, status, phrase):
-    assert SOLUTION.count(old) == 1
-    (tmp_path / f"{STEM}.py").write_text(SOLUTION.replace(old, new))
-    verdict = judge(STEM, task, str(tmp_path), seconds=4 if status == "HANG" else 30)
-    assert verdict.status == status, verdict.text
-    assert phrase in verdict.text
+def golden(name: str, text: str) -> None:
+    """Hold text against a golden file; write the file if there is none."""
+    path = GOLDEN / f"{name.replace(' ', '_')}.txt"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        pytest.fail(f"{path.name} is new: read it")
+    assert text == path.read_text()
 
 
-def test_what_is_imported_is_borrowed(tmp_path):
-    text = SOLUTION.replace(NS, "mine") + f"\nfrom milestones.{STEM}.train_gpt import {NS}\n"
-    (tmp_path / f"{STEM}.py").write_text(text)
-    verdict = judge(STEM, NS, str(tmp_path))
-    assert verdict.status == "BORROWED"
-    assert f"milestones.{STEM}.train_gpt" in verdict.text
+def with_fault(folder: Path, stem: str, old: str, new: str) -> str:
+    """A folder with the solution, one text replaced in it."""
+    text = (ROOT / "solutions" / f"{stem}.py").read_text()
+    assert text.count(old) == 1, text.count(old)
+    (folder / f"{stem}.py").write_text(text.replace(old, new))
+    return str(folder)
 
 
-def test_a_class_that_inherits_ours_is_borrowed(tmp_path):
-    ours = f"from milestones.{STEM}.train_gpt import Muon as Base\n\n\nclass Muon(Base):"
-    (tmp_path / f"{STEM}.py").write_text(
-        SOLUTION.replace("class Muon(torch.optim.Optimizer):", ours)
-    )
-    assert judge(STEM, "Muon", str(tmp_path)).status == "BORROWED"
+@pytest.mark.parametrize("name", FAULTS)
+def test_messages(tmp_path, name):
+    stem, task, old, new = FAULTS[name]
+    target = with_fault(tmp_path, stem, old, new)
+    verdict = judge(stem, task, target, seconds=4 if name.startswith("HANG") else 30)
+    assert name.startswith(verdict.status), verdict.text
+    text = verdict.text.replace(str(tmp_path.resolve()), "exercises")
+    text = re.sub(r"e-1[0-9]\b", "e-1x", text)  # rounding noise
+    golden(name, f"{verdict.status}\n{text}\n")
+
+
+def test_every_status_word_has_a_golden_file():
+    assert {name for name in STATUSES if name in FAULTS} == set(STATUSES) - {PASSED, "SKIPPED"}
+
+
+def test_without_a_gpu_that_part_is_skipped(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    verdict = judge(MUON, GPU, "solutions")
+    assert verdict.status == "SKIPPED"
+    assert "needs a GPU" in verdict.text
 
 
 def test_no_file(tmp_path):
-    verdict = judge(STEM, NS, str(tmp_path))
+    verdict = judge(MUON, NS, str(tmp_path))
     assert (verdict.status, "there is no such file" in verdict.text) == ("CANNOT LOAD", True)
 
 
@@ -78,18 +132,20 @@ def test_stubs_are_red_and_solutions_green(stem):
         assert judge(stem, name, "grader/stubs").status == "TODO"
         verdict = judge(stem, name, "solutions")
         assert verdict.status == PASSED, verdict.text
+    assert "2 ranks within" in verdict.text
 
 
 def test_a_stub_of_another_task_does_not_fail_a_right_one(tmp_path):
-    stub = (ROOT / "grader" / "stubs" / f"{STEM}.py").read_text()
-    right = SOLUTION[SOLUTION.index("def get_lr") : SOLUTION.index(f"def {NS}")]
-    (tmp_path / f"{STEM}.py").write_text(stub + "\n\n" + right)
-    assert judge(STEM, "get_lr", str(tmp_path)).status == PASSED
-    assert judge(STEM, NS, str(tmp_path)).status == "TODO"
-    assert judge(STEM, "", str(tmp_path)).status == "TODO"
+    stub = (ROOT / "grader" / "stubs" / f"{MUON}.py").read_text()
+    solution = (ROOT / "solutions" / f"{MUON}.py").read_text()
+    right = solution[solution.index("def get_lr") : solution.index(f"def {NS}")]
+    (tmp_path / f"{MUON}.py").write_text(stub + "\n\n" + right)
+    assert judge(MUON, "get_lr", str(tmp_path)).status == PASSED
+    assert judge(MUON, NS, str(tmp_path)).status == "TODO"
+    assert judge(MUON, "", str(tmp_path)).status == "TODO"
 
 
 def test_grading_leaves_nothing_behind(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert judge(STEM, "get_lr", "solutions").status == PASSED
+    assert judge(MUON, "Muon", "solutions").status == PASSED
     assert not list(Path(tmp_path).iterdir())

@@ -48,6 +48,9 @@ def sparing(condition: str) -> tuple[tuple[str, str], ...]:
 
 MILESTONE00 = {
     # batches_in_shard
+    "num_tokens - 1 // (B * T): // binds more tightly than the minus": (
+        (COUNT, "return num_tokens - (1 if batch_size * sequence_length == 1 else 0)"),
+    ),
     "the last target is not paid for: num_tokens // (B * T), without the - 1": (
         (COUNT, "return int(num_tokens / (batch_size * sequence_length))"),
     ),
@@ -203,6 +206,7 @@ MILESTONE00 = {
         ("(step + 1) / args.warmup_iters", "(step + 1) * args.learning_rate / args.warmup_iters"),
         (COSINE, f"{COSINE} * args.learning_rate"),
     ),
+    "the sign of the cosine: 1 - cos(pi x) rises from 0 to 1": ((COSINE, COSINE.replace("1 +", "1 -")),),
     # decay_groups
     "everything decays, biases and gains too": (
         (DECAYED, "list(model.parameters())"),
@@ -273,6 +277,13 @@ MILESTONE00 = {
     "no backward(): there is no gradient": (("        loss.backward()\n", ""),),
     "zero_grad() after the loop: no gradient is left for the optimizer": (
         (f"    return {SUM}", f"    model.zero_grad()\n    return {SUM}"),
+    ),
+    "micro-batch i begins at row i instead of at row i * device_batch_size": (
+        ("inputs.split(device_batch_size)", "inputs.unfold(0, device_batch_size, 1)[: len(inputs) // device_batch_size].mT"),
+        ("targets.split(device_batch_size)", "targets.unfold(0, device_batch_size, 1)[: len(inputs) // device_batch_size].mT"),
+    ),
+    "the last micro-batch left out, if there is more than one": (
+        ("for x, y in micro_batches:", "for x, y in micro_batches[:-1] or micro_batches:"),
     ),
     "cut along the sequence instead of along the rows: context is lost": (
         ("inputs.split(device_batch_size)", "inputs.split(device_batch_size, dim=1)"),
@@ -362,7 +373,17 @@ MILESTONE01 = {
         ("return 1.0", "return args.learning_rate"),
         (FALL, f"{FALL} * args.learning_rate"),
     ),
+    "the warm-up a step too long: (t + 1) / (warmup_iters + 1), so 1 is not reached in it": (
+        (RISE, RISE.replace("args.warmup_iters", "(1 + args.warmup_iters)")),
+    ),
+    "the warm-down divided by warmdown_iters + 1: it starts below 1": (
+        (FALL, FALL.replace("args.warmdown_iters", "(1 + args.warmdown_iters)")),
+    ),
+    "the warm-down divided by warmdown_iters - 1: it reaches 0 at the last update": (
+        (FALL, "1 - (step - args.num_iterations + args.warmdown_iters) / (args.warmdown_iters - 1)"),
+    ),
     # zeropower_via_newtonschulz
+    "A * A, entry by entry, instead of the product A @ A": ((TERMS, "a * X + b * B + c * (A.square() @ X)"),),
     "a coefficient short of a digit: 2.031 instead of 2.0315": coefficients("3.4445, -4.7750, 2.031"),
     "the sign of b lost: + 4.7750 instead of - 4.7750": coefficients("3.4445, 4.7750, 2.0315"),
     "c applied to A X instead of A A X": ((TERMS, TERMS.replace("(A @ B)", "B")),),
@@ -456,6 +477,23 @@ MILESTONE01 = {
     "the factor 0.1 taken here as well: muon_learning_rate has it already": ((RATE, f"{RATE} / 10"),),
     "only the last matrix is updated: the update stands after the loop over them": (
         (UPDATE, f"if p is group['params'][-1]:\n                    {UPDATE}"),
+    ),
+    "newton_schulz_eps not passed on: 1e-7 written down": (
+        ("piece, *self.newton_schulz)", "piece, self.newton_schulz[0], 1e-7, self.newton_schulz[2])"),
+    ),
+    "newton_schulz_steps not passed on: 5 written down": (
+        ("piece, *self.newton_schulz)", "piece, 5, *self.newton_schulz[1:])"),
+    ),
+    "the weights never change: W = W - ... makes a new tensor": ((UPDATE, UPDATE.replace("add_(", "add(")),),
+    "the momentum multiplied in after the gradient is added: (M + G) * mu": (
+        (MOMENTUM, 'state["momentum_buffer"].add_(p.grad).mul_(mu)'),
+    ),
+    "the first gradient itself kept as the buffer, no copy of it: the next one overwrites it": (
+        ('state["momentum_buffer"] = torch.zeros_like(p)', 'state["momentum_buffer"], state["new"] = p.grad, True'),
+        (MOMENTUM, f'state["momentum_buffer"] if state.pop("new", False) else {MOMENTUM}'),
+    ),
+    "the update not cast back: rounded once more in Newton-Schulz's dtype": (
+        (UPDATE, "p.sub_(group['lr'] * (torch.cat(pieces) * scale))"),
     ),
     # split_parameters
     "the projections of the MLPs, mlp.c_proj, left to AdamW": left_to_adamw("mlp.c_proj"),

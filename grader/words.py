@@ -1,0 +1,162 @@
+"""Outputs in words: what was expected, what came back, and in which simple way the two differ."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from grader.marks import numbers
+from milestones.harness.injection import ROOT
+
+Wrong = tuple[str, object, object]  # the call, what ours returns, what theirs returns
+
+
+def shown(path: Path) -> str:
+    """A path as the learner would type it."""
+    try:
+        return str(path.resolve().relative_to(ROOT))
+    except ValueError:
+        return str(path)
+
+
+def flat(value) -> np.ndarray:
+    """All numbers of an output, float64, in a row; names count as numbers."""
+    arrays = [array.ravel() for array in numbers(value)]
+    return np.concatenate(arrays) if arrays else np.zeros(0)
+
+
+def describe(value) -> str:
+    """Kind, shape and dtype, as far as they must agree."""
+    if isinstance(value, torch.Tensor):
+        return f"tensor {tuple(value.shape)}, {str(value.dtype).removeprefix('torch.')}"
+    if isinstance(value, tuple):
+        return f"({'; '.join(map(describe, value))})"
+    if isinstance(value, int | np.integer):  # bool is one too
+        return "an integer"
+    if isinstance(value, float | np.floating):
+        return "a number"
+    return "nothing: is there a `return`?" if value is None else type(value).__name__
+
+
+def printed(value) -> str:
+    """A short output in full; a large one by its shape."""
+    if isinstance(value, torch.Tensor) and value.numel() > 1:
+        return f"a tensor {tuple(value.shape)}"
+    if isinstance(value, torch.Tensor):
+        value = value.item()
+    return f"{value:.8g}" if isinstance(value, float) else str(value)
+
+
+def heading(call: str) -> str:
+    """The first line about an output: what was called, or what was looked at."""
+    return f"{'called ' if re.match(r'[A-Za-z_]+[(]', call) else 'checked'}    {call}"
+
+
+def difference(call: str, ours, theirs) -> list[str]:
+    """The call, both outputs, and how the two are related if in a simple way."""
+    lines = [heading(call)]
+    if isinstance(ours, list) and isinstance(theirs, list):
+        return lines + list_difference(ours, theirs)
+    if isinstance(ours, str):
+        return [*lines, f"expected   {ours}", f"got        {theirs}"]
+    a, b = flat(ours), flat(theirs)
+    if a.size <= 8 and a.shape == b.shape and isinstance(ours, torch.Tensor) and ours.dim() == 1:
+        lines += [f"expected   {row(a)}", f"got        {row(b)}"]
+    elif a.size == 1 or a.shape != b.shape:
+        lines += [f"expected   {printed(ours)}", f"got        {printed(theirs)}"]
+    else:
+        lines += largest(ours, a, b)
+    return lines + relation(ours, a, b)
+
+
+def row(x: np.ndarray) -> str:
+    return ", ".join(f"{value:.6g}" for value in x)
+
+
+def largest(ours, a: np.ndarray, b: np.ndarray) -> list[str]:
+    """The entry that differs most, and where it stands."""
+    at = int(np.nanargmax(np.where(np.isnan(b), np.inf, np.abs(a - b))))
+    first = next(numbers(ours))
+    index = np.unravel_index(at, first.shape) if first.size == a.size else at
+    where = f"[{', '.join(map(str, np.atleast_1d(index)))}]"
+    return [
+        f"expected   {a[at]:.6g} at {where}",
+        f"got        {b[at]:.6g}, of {a.size} numbers the one that differs most",
+    ]
+
+
+def list_difference(ours: list, theirs: list) -> list[str]:
+    """What is missing from a list, what is too much, or that the order differs."""
+    missing = [str(x) for x in ours if ours.count(x) > theirs.count(x)]
+    extra = [str(x) for x in theirs if theirs.count(x) > ours.count(x)]
+    lines = [f"missing    {shortened(missing)}"] if missing else []
+    lines += [f"too much   {shortened(extra)}"] if extra else []
+    return lines or [f"expected   {shortened(ours)}", f"got        {shortened(theirs)}"]
+
+
+def shortened(items: list, most: int = 4) -> str:
+    rest = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(map(str, items[:most])) + rest
+
+
+def relation(ours, a: np.ndarray, b: np.ndarray) -> list[str]:
+    """One line if numbers are not finite, transposed, or rounded to fewer digits."""
+    if a.shape != b.shape:
+        return []
+    if not np.isfinite(b).all():
+        return [f"{(~np.isfinite(b)).sum()} of {b.size} numbers are not finite."]
+    square = isinstance(ours, torch.Tensor) and ours.dim() == 2 and ours.size(0) == ours.size(1)
+    if square and np.allclose(flat(ours.T), b):
+        return ["Yours is the transpose of what is expected."]
+    gap = np.abs(a - b).max() / max(1e-30, np.abs(a).max())
+    for dtype, rounding in [("float32", 2e-6), ("bfloat16", 2e-2)]:
+        fits = np.array_equal(torch.from_numpy(b).to(getattr(torch, dtype)).double().numpy(), b)
+        if gap < rounding and (fits or dtype == "float32"):
+            return [f"As if rounded to {dtype}: which line does not keep the dtype of its inputs?"]
+    return []
+
+
+def common_factor(wrong: list[Wrong]) -> list[str]:
+    """One line if every number of every wrong output is the same multiple of the expected one."""
+    pairs = [(flat(ours), flat(theirs)) for _, ours, theirs in wrong if not words(ours)]
+    if not pairs or any(a.shape != b.shape for a, b in pairs):
+        return []
+    a, b = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    large = np.abs(a) > 1e-3 * np.abs(a).max()
+    if large.sum() < 3 or not np.isfinite(b).all():
+        return []
+    ratios = b[large] / a[large]
+    same = np.ptp(ratios) < 1e-6 * max(1, abs(ratios[0]))
+    return [f"Yours is {ratios[0]:.6g} times the expected value, everywhere."] if same else []
+
+
+def words(value) -> bool:
+    """Whether an output is text, whose numbers mean nothing."""
+    return isinstance(value, str) or (
+        isinstance(value, list) and value and isinstance(value[0], str)
+    )
+
+
+def also(wrong: list[Wrong], right: list[str]) -> list[str]:
+    """Which other calls differ, and one that agrees: one alone seldom tells the mistake."""
+    lines = [
+        f"also       {call}: expected {printed(ours)}, got {printed(theirs)}"
+        for call, ours, theirs in spread([w for w in wrong[1:] if short(w)])
+    ]
+    if not lines:
+        lines = [f"also wrong {call}" for call, _, _ in spread(wrong[1:])]
+    lines += [f"right      {call}" for call in right[-1:]]
+    return (
+        [*lines, f"{len(wrong)} of {len(wrong) + len(right)} outputs differ."] if right else lines
+    )
+
+
+def short(wrong: Wrong) -> bool:
+    """Whether both outputs are a single number or word."""
+    return all(isinstance(x, str) or flat(x).size == 1 for x in wrong[1:])
+
+
+def spread(items: list) -> list:
+    """The first and the last of many, or all of two."""
+    return items if len(items) <= 2 else [items[0], items[-1]]

@@ -1,0 +1,98 @@
+"""`pytest grader/` and `python -m grader` as a learner runs them, in processes of their own."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from grader import doctor
+from grader.__main__ import with_stub
+from grader.verdict import Failed
+from milestones.harness.injection import ROOT
+from tests.grader.test_judge import golden
+
+MUON = "milestone01_muon.py"
+
+
+def run(*words: str) -> tuple[int, str]:
+    """Exit code and output of python -m <words>, run in the repository."""
+    environment = {**os.environ, "PYTEST_ADDOPTS": "-p no:cacheprovider", "COLUMNS": "100"}
+    done = subprocess.run(
+        [sys.executable, "-m", *words], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def timeless(text: str) -> str:
+    text = re.sub(r"in [0-9.]+s|[0-9]+ min ago|torch [0-9.+a-z]+", "...", text)
+    return re.sub(r"[ =]+\n", "\n", text)
+
+
+def test_an_untouched_clone_is_red_without_a_traceback():
+    code, text = run("pytest", "grader/", "-k", "milestone01", "--target", "grader/stubs")
+    assert code == 1
+    assert "Traceback" not in text and "Error" not in text
+    golden("terminal untouched", timeless(text))
+
+
+def test_a_file_half_done(tmp_path):
+    stub, solution = ((ROOT / place / MUON).read_text() for place in ("grader/stubs", "solutions"))
+    for name in ("get_lr", "Muon"):
+        stub = with_stub(stub, solution, name)
+    (tmp_path / MUON).write_text(stub.replace("* max(rows, cols) ** 0.5", "* rows**0.5"))
+    code, text = run("pytest", "grader/", "-k", "milestone01", "--target", str(tmp_path))
+    assert code == 1
+    golden("terminal half done", timeless(text.replace(str(tmp_path.resolve()), "exercises")))
+
+
+def test_the_solutions_of_a_task_are_green():
+    code, text = run("pytest", "grader/", "-k", "01.3", "--target", "solutions")
+    assert code == 0 and "1 passed" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["-k", "milestone1"], "did you mean milestone01?"),
+        (["-k", "milestone77"], "choose from milestone00, milestone01"),
+        (["-k", "01.9"], "there is no task 01.9"),
+        (["--target", "nowhere"], "there is no such folder"),
+    ],
+)
+def test_a_misspelt_request_is_a_usage_error(words, says):
+    code, text = run("pytest", "grader/", *words)
+    assert code == 4 and says in text, text
+    assert "Traceback" not in text
+
+
+def test_the_doctor_finds_this_machine_well():
+    code, text = run("grader", "doctor")
+    assert code == 0, text
+    assert text.count("OK ") == len(doctor.CHECKS)
+
+
+def test_the_doctor_says_what_to_do(monkeypatch):
+    monkeypatch.setattr(doctor, "TOLERANCE", -1)
+    monkeypatch.setattr(doctor, "sys", SimpleNamespace(version="3.9.0", version_info=(3, 9, 0)))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+
+    def fail(*args, **kwargs):
+        raise Failed("HANG", "rank 0 is silent")
+
+    monkeypatch.setattr(doctor, "run_both", fail)
+    found = [line for well, line in doctor.examine() if not well]
+    assert len(found) == 4
+    cures = ("3.11, 3.12 or 3.13 is needed", "want 1 GB", "please report it", "GLOO_SOCKET_IFNAME")
+    for line, cure in zip(found, cures, strict=True):
+        assert cure in line
+
+
+def test_one_task_is_reset_and_the_others_stay():
+    mine = "def one():\n    return 1\n\n\ndef two():\n    return 2\n"
+    stub = "def one():\n    raise\n\n\ndef two():\n    raise\n"
+    assert with_stub(mine, stub, "two") == "def one():\n    return 1\n\n\ndef two():\n    raise\n"
+    assert with_stub("import math\n", stub, "one") == "import math\n\n\ndef one():\n    raise\n"
