@@ -1,3 +1,4 @@
+# make venv    the environment alone: .venv
 # make race    re-live the ladder on this machine: a table and a picture, about two minutes
 # make test    the project's own tests
 #
@@ -11,7 +12,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: race test test-all resolution lock clean
+.PHONY: venv race test test-all resolution lock clean
 .DEFAULT_GOAL := race
 
 $(VENV)/ready: requirements.lock pyproject.toml
@@ -25,6 +26,8 @@ else
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 endif
 	touch $@
+
+venv: $(VENV)/ready
 
 race: $(VENV)/ready
 	$(BIN)/python -m milestones.race $(if $(RUNGS),--rungs $(RUNGS)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(IMPLEMENTATION),--implementation $(IMPLEMENTATION))

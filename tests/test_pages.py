@@ -1,0 +1,58 @@
+"""README and milestone pages: figures stand in generated blocks alone, and links lead somewhere."""
+
+import re
+
+import pytest
+
+from milestones.harness.injection import ROOT
+from milestones.pages import BLOCK, PAGE, README, filled, pages
+from tests.conftest import STEMS
+
+# Figures in prose: decimals, percentages, three digits or more.  Years are none.
+FIGURE = re.compile(r"(?<![\w.,-])\d+(?:[.,]\d+)+|\b\d+ ?%|\b(?!20[12]\d\b)\d{3,}\b")
+ALLOWED = {"3.28", "3.11", "3.13", "124", "200"}  # finish line, Pythons, GPT-2's size, a wheel's MB
+every_page = pytest.mark.parametrize(
+    ("path", "milestone"), pages().items(), ids=[str(p.relative_to(ROOT)) for p in pages()]
+)
+
+
+def prose(text: str) -> str:
+    """A page without its generated blocks, code, and the addresses of links."""
+    text = BLOCK.sub("", text)
+    text = re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.DOTALL)
+    return re.sub(r"\]\([^)]*\)", "]", text)
+
+
+@every_page
+def test_blocks_are_what_their_sources_say(path, milestone):
+    text = path.read_text()
+    assert filled(text, milestone) == text, "run python -m milestones.pages"
+
+
+@every_page
+def test_every_block_is_there(path, milestone):
+    names = [found[2] for found in BLOCK.finditer(path.read_text())]
+    assert sorted(names) == sorted(PAGE if milestone else README)
+
+
+@every_page
+def test_no_figure_stands_outside_a_block(path, milestone):
+    assert set(FIGURE.findall(prose(path.read_text()))) <= ALLOWED
+
+
+def test_a_figure_in_prose_would_be_found():
+    found = FIGURE.findall(prose("It took 22.3 minutes, 34 % less; 6,200 steps, 8 GPUs, in 2024."))
+    assert found == ["22.3", "34 %", "6,200"]
+    assert not FIGURE.findall(
+        prose("`6200` and\n```\n3.2785\n```\n<!-- race -->\n99.9\n<!-- end -->")
+    )
+
+
+@every_page
+def test_links_lead_to_files(path, milestone):
+    for target in re.findall(r"\]\((?!http)([^)#]+)", path.read_text()):
+        assert (path.parent / target).exists(), target
+
+
+def test_every_milestone_has_a_page():
+    assert {m.stem for m in pages().values() if m} == set(STEMS)
