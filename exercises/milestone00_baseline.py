@@ -40,7 +40,7 @@ def cut_batch(
 ) -> tuple[Tensor, Tensor]:
     """This rank's rows of batch `index`: (inputs, targets), each int64 (rows, sequence_length).
 
-    `shard` is uint16 (num_tokens,), token ids up to 65,535; rows = batch_size // world_size.
+    `shard` is uint16 (num_tokens,), read-only; ids go up to 65,535; rows = batch_size // world_size.
     Batch 0 starts at token 0; rows follow each other without a gap, and so do batches.  The ranks
     share a batch: its first `rows` rows are rank 0's, the next rank 1's, and so on.
     Targets are the tokens one after the inputs, across the ends of rows too.
@@ -87,7 +87,8 @@ def decay_groups(model: nn.Module, weight_decay: float) -> list[dict]:
 
     Each is a dict: "params", a list of parameters, and "weight_decay", a float.  Parameters of two
     or more dimensions (matrices, embedding tables) get `weight_decay`; the others (biases, gains of
-    norms) get 0.0, explicitly, as AdamW's default is 0.01.  Every parameter appears once.
+    norms) get 0.0, explicitly, as AdamW's default is 0.01.  Every parameter appears once, the tied
+    table too, which has two names.
 
     About 10 minutes, 6 lines.
     """
@@ -102,7 +103,8 @@ def forward_backward(
     `inputs` and `targets` are int64 (rows, T).  A GPU takes only device_batch_size rows at once:
     `model(x, y)` returns the mean loss over the rows it is given, and its backward() comes before
     the next rows go in.  These micro-batches are equal in size; there may be only one.  .grad is
-    clear on entry; each backward() adds to it.  The loss comes back detached, a tensor of shape ().
+    clear on entry; each backward() adds to it.  The loss comes back detached, a tensor of shape ()
+    in the dtype of what the model returns.
 
     About 20 minutes, 7 lines.
     """

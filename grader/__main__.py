@@ -71,9 +71,7 @@ def hint(name: str) -> str:
         for i, text in enumerate(task.hints[:shown], 1)
     ]
     rest = len(task.hints) - shown
-    lines.append(
-        f"({rest} more: ask again)" if rest else f"(that was all; solutions/{milestone.stem}.py)"
-    )
+    lines.append(f"({rest} more: ask again)" if rest else "(that was all)")
     return "\n".join([f"{milestone.number}.{number} {task.name}", *lines])
 
 
@@ -119,8 +117,7 @@ def examine() -> int:
 
 
 def main() -> None:
-    words = sys.argv[1:] or ["board"]
-    command = tyro.cli(Command, prog="python -m grader", description=__doc__, args=words)
+    command = tyro.cli(Command, prog="python -m grader", description=__doc__, default=Board())
     try:
         if isinstance(command, Hint):
             print(hint(command.task))

@@ -8,7 +8,7 @@ from pathlib import Path
 from grader.judge import GPU
 from grader.verdict import PASSED
 from milestones.harness.injection import ROOT
-from milestones.table import milestones
+from milestones.table import Milestone, Task, milestones
 
 RESULTS = ROOT / ".grader" / "results.json"
 
@@ -44,36 +44,46 @@ def note(stem: str, name: str, status: str, path: Path, target: str) -> None:
     partial.replace(RESULTS)
 
 
+def state(results: dict, milestone: Milestone, task: Task) -> str:
+    """A box: passed, tried, changed since it was graded, or untouched."""
+    last = results.get(milestone.stem, {}).get(task.name, {})
+    if last.get("status") in (None, "TODO"):
+        return "□"
+    path = ROOT / "exercises" / f"{milestone.stem}.py"
+    if last["text"] != digest(path, task.name):
+        return "▨"
+    return "■" if last["status"] == PASSED else "x"
+
+
 def text() -> str:
     """The board: a line a milestone, and where to go on."""
-    results, lines, go_on = read(), [], None
-    latest = results.get("latest")
+    results, lines, seen = read(), [], set()
     for milestone in milestones():
-        path = ROOT / "exercises" / f"{milestone.stem}.py"
-        boxes, done = "", 0
-        for number, task in enumerate(milestone.tasks, 1):
-            last = results.get(milestone.stem, {}).get(task.name, {})
-            fresh = last.get("text") == digest(path, task.name)
-            passed = last.get("status") == PASSED
-            tried = last and last["status"] != "TODO"
-            boxes += "■" if passed and fresh else "▨" if passed else "x" if tried else "□"
-            done += passed and fresh
-            if not (passed and fresh) and (
-                go_on is None or go_on[0].stem != latest == milestone.stem
-            ):
-                go_on = (milestone, number, task)
-        name = f"{milestone.number} {milestone.title}"
+        boxes = "".join(state(results, milestone, task) for task in milestone.tasks)
         on_gpu = results.get(milestone.stem, {}).get(GPU, {}).get("status")
         gpu = f" cpu · {int(on_gpu == PASSED)}/1 gpu" if on_gpu else ""
-        lines.append(f"{name:<36}{boxes:<8}{done}/{len(milestone.tasks)}{gpu}")
-    if any("▨" in line for line in lines):
-        lines.append("▨ passed before it was last changed: run it again")
-    if go_on is None:
-        lines.append("all tasks passed")
-    else:
-        milestone, number, task = go_on
-        lines.append(f"next: {milestone.number}.{number} {task.name}, about {task.minutes} min:")
-        lines.append(
-            f"      exercises/{milestone.stem}.py, pytest grader/ -k milestone{milestone.number}"
-        )
-    return "\n".join(lines)
+        name = f"{milestone.number} {milestone.title}"
+        lines.append(f"{name:<36}{boxes:<8}{boxes.count('■')}/{len(milestone.tasks)}{gpu}")
+        seen |= set(boxes)
+    legend = {"x": "not right yet", "▨": "changed since it was graded: run it again"}
+    lines += [f"{box} {says}" for box, says in legend.items() if box in seen]
+    return "\n".join([*lines, go_on()])
+
+
+def go_on() -> str:
+    """What to do next: after the milestone graded last if there is something left in it."""
+    results = read()
+    left = [
+        (m, i, t)
+        for m in milestones()
+        for i, t in enumerate(m.tasks, 1)
+        if state(results, m, t) != "■"
+    ]
+    if not left:
+        return "All tasks passed."
+    latest = [entry for entry in left if entry[0].stem == results.get("latest")]
+    milestone, number, task = (latest or left)[0]
+    return (
+        f"Next: {milestone.number}.{number} {task.name}, about {task.minutes} min, in "
+        f"exercises/{milestone.stem}.py: pytest grader/ -k {milestone.number}.{number}"
+    )

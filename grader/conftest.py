@@ -113,18 +113,20 @@ def pytest_runtest_makereport(item, call):
 
 
 def task_title(item) -> str:
-    """ "milestone01.2 zeropower_via_newtonschulz" """
+    """ "01.2 zeropower_via_newtonschulz", or "01 all-together" """
     number, _, name = item.callspec.id.partition("-")
-    milestone = item.path.stem.removeprefix("test_")[:11]
+    milestone = item.path.stem.removeprefix("test_milestone")[:2]
     return f"{milestone}.{number} {name}" if number.isdigit() else f"{milestone} {item.callspec.id}"
 
 
 def pytest_report_teststatus(report, config):
     if report.when == "call" and hasattr(report, "verdict"):
         status, _ = json.loads(report.verdict)
+        together = "." not in report.location[2].split()[0]
+        waiting = "waiting for the others" if together else "not started"
         category, letter, color = {
             PASSED: ("passed", ".", {"green": True}),
-            "TODO": ("not started", "t", {"yellow": True}),
+            "TODO": (waiting, "t", {"yellow": True}),
             "SKIPPED": ("skipped", "s", {"yellow": True}),
         }.get(status, ("failed", "F", {"red": True}))
         return category, letter, (status, color)
@@ -132,19 +134,20 @@ def pytest_report_teststatus(report, config):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """One line for all that is not started, and where to begin; what needs a GPU."""
-    reports = terminalreporter.stats
-    waiting = [report.location[2] for report in reports.get("not started", [])]
-    tasks = [title for title in waiting if title[11] == "."]
+    """One line for all that is not started, and where to go on; what needs a GPU."""
+    write, reports = terminalreporter.write_line, terminalreporter.stats
+    tasks = [report.location[2] for report in reports.get("not started", [])]
     if tasks:
         milestone, number, task = find_task(tasks[0].split()[0])
-        terminalreporter.write_line(f"TODO      {', '.join(tasks)}")
-        terminalreporter.write_line(
+        write(f"TODO      {', '.join(tasks)}")
+        write(
             f"Start with {milestone.number}.{number}, about {task.minutes} min, in "
             f"exercises/{milestone.stem}.py; for help: "
             f"python -m grader hint {milestone.number}.{number}"
         )
     for report in reports.get("skipped", []):
         if hasattr(report, "verdict"):
-            line = json.loads(report.verdict)[1][0]
-            terminalreporter.write_line(f"SKIPPED   {report.location[2]}: {line}")
+            write(f"SKIPPED   {report.location[2]}: {json.loads(report.verdict)[1][0]}")
+    own = terminalreporter.config.getoption("target") == "exercises"
+    if own and reports.get("passed") and not tasks and not reports.get("failed"):
+        write(board.go_on())
