@@ -40,7 +40,7 @@ def cut_batch(
 ) -> tuple[Tensor, Tensor]:
     """This rank's rows of batch `index`: (inputs, targets), each int64 (rows, sequence_length).
 
-    `shard` is uint16 (num_tokens,), read-only; ids go up to 65,535; rows = batch_size // world_size.
+    `shard` is uint16 (num_tokens,), read-only, ids up to 65,535; rows = batch_size // world_size.
     Batch 0 starts at token 0; rows follow each other without a gap, and so do batches.  The ranks
     share a batch: its first `rows` rows are rank 0's, the next rank 1's, and so on.
     Targets are the tokens one after the inputs, across the ends of rows too.
