@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CORPUS = ROOT / "data" / "corpus"  # the embedded corpus, written by data/synthetic.py
 FINEWEB = ROOT / "data" / "fineweb10B"
 AGAIN = "download or generate it again"
+FETCH = "python -m data.fineweb"  # the command that downloads FineWeb
 
 
 class ShardError(ValueError):
@@ -121,7 +122,7 @@ def find_shards(pattern: str) -> list[Path]:
     if CORPUS.resolve() in folders:
         cure = "the embedded corpus has corpus_train_*.bin and corpus_val_*.bin"
     elif FINEWEB.resolve() in folders:
-        cure = "download the FineWeb shards into data/fineweb10B first: python -m data.fineweb"
+        cure = f"download the FineWeb shards into data/fineweb10B first: {FETCH}"
     else:
         cure = "correct the pattern, or put the shards there"
     looked = " and ".join(dict.fromkeys(str(folder) for folder in folders))

@@ -81,7 +81,8 @@ def ladder() -> str:
         else:
             name, title, place = number, TITLES[stem], "not yet"
         lines.append(f"| {name} | {record} | {minutes} min | {title} | {place} |")
-    return "\n".join(lines)
+    order = "The order is the course's, not the calendar's: 07 goes back to records before 06's."
+    return "\n".join(lines) + f"\n\n{len(here)} of the ten are here so far. {order}"
 
 
 def race() -> str:
@@ -98,6 +99,13 @@ def race() -> str:
         there = [steps_to(curve, target) for curve in runs]
         lines.append(f"; {name} is there after {spread(there, 0)}")
     return "".join(lines) + "."
+
+
+def tiny() -> str:
+    """What a `tiny` run ends at."""
+    curves, seeds = raced()
+    ends = [f"{name} {spread([c[-1].val_loss for c in runs], 3)}" for name, runs in curves.items()]
+    return f"A `tiny` run ends at (mean ± s.d. over {len(seeds)} seeds): {', '.join(ends)} nats."
 
 
 def noise() -> str:
@@ -194,9 +202,15 @@ def delta(milestone: Milestone) -> str:
 def commands(milestone: Milestone) -> str:
     """How to run it: on a CPU, one GPU, eight."""
     script = f"milestones.{milestone.stem}.train_gpt"
+    size = gigabytes((shards_read(milestone) + 1) * 2 * SHARD_TOKENS)
     return f"""```
-python -m {script} tiny
-python -m data.fineweb --milestone {milestone.number}    # the shards for what follows
+python -m {script} tiny                  # any CPU
+```
+
+With one GPU or more:
+
+```
+python -m data.fineweb --milestone {milestone.number}    # {size}: the shards for what follows
 python -m {script} record --preflight    # is all there?
 python -m {script} record --rehearse     # 20 steps, and a resume
 python -m {script} record                # one GPU
@@ -237,7 +251,9 @@ def tasks(milestone: Milestone) -> str:
     return "\n".join(lines)
 
 
-README: dict[str, Callable[[], str]] = {"ladder": ladder, "race": race, "noise": noise}
+README: dict[str, Callable[[], str]] = {
+    "ladder": ladder, "race": race, "tiny": tiny, "noise": noise,
+}  # fmt: skip
 PAGE: dict[str, Callable[[Milestone], str]] = {
     "delta": delta, "commands": commands, "cost": cost, "published": published, "curve": curve,
     "measured": measured, "tasks": tasks,

@@ -94,7 +94,6 @@ def run_rung(
         args = replace(tiny, seed=seed, train_files=str(shard))
         place = folder / (milestone.stem + ("-yours" if implementation else "")) / f"seed{seed}"
         options = Options(implementation=implementation, folder=place, device="cpu", quiet=True)
-        tqdm.write(f"{name}, seed {seed} ...", end="\r")
         run = execute(script, "tiny", args, options)
         result.curves.append([row for row in run.history if row.val_loss == row.val_loss])
         result.cpu_seconds.append(
@@ -113,7 +112,7 @@ def spread(values: list[float], digits: int) -> str:
 def table(results: list[Result], target: float, floor: float) -> str:
     """The race as text, a line a rung.  The first one sets the target, so it ends there."""
     header = f"{'milestone':<22}{'final loss':>16}{'above floor':>13}{'steps':>14}{'tokens':>10}"
-    lines = [header + f"{'CPU s':>8}{'speed-up':>10}   to the target"]
+    lines = [header + f"{'CPU s':>8}{'CPU speed-up':>14}   (steps to CPU s: to the target)"]
     first, previous = results[0], None
     for result in results:
         steps = [first.num_iterations] if result is first else result.steps(target)
@@ -126,7 +125,7 @@ def table(results: list[Result], target: float, floor: float) -> str:
             mean = statistics.mean(steps)
             cpu = statistics.mean(result.cpu_seconds) * mean / result.num_iterations
             line += f"{spread(steps, 0):>14}{mean * result.tokens_per_step:>10,.0f}{cpu:>8.1f}"
-            line += f"{statistics.mean(first.cpu_seconds) / cpu:>9.1f}x"
+            line += f"{statistics.mean(first.cpu_seconds) / cpu:>13.1f}x"
         if previous is not None and mean >= previous:
             line += "   not ahead of the one before"
         previous = mean
@@ -152,13 +151,14 @@ def picture(results: list[Result], target: float, levels: dict[str, float], path
         if reached := result.mean_steps(target):
             there = reached * result.tokens_per_step
             axes.plot(there, target, "o", color=line.get_color(), clip_on=False)
-            axes.annotate(f"{reached:.0f} steps", (there, target), (0, -14), **beside, ha="center")
+            axes.annotate(f"{reached:.0f} steps", (there, target), (0, -26), **beside, ha="center")
     for label, value in levels.items():
         axes.axhline(value, color="gray", lw=0.8, ls=":")
-        axes.annotate(label, (0, value), (6, 3), **beside, color="gray")
+        crowded = any(0 < other - value < 0.25 for other in levels.values())
+        axes.annotate(label, (0, value), (6, -11 if crowded else 3), **beside, color="gray")
     axes.set(
         xlabel="training tokens", ylabel="validation loss (nats per token)", xlim=(0, tokens[-1]),
-        ylim=(min(levels.values()) - 0.15, 4.2), title="The race at laptop scale",
+        ylim=(min(levels.values()) - 0.15, 5.1), title="The race at laptop scale",
     )  # fmt: skip
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
     axes.legend(frameon=False, loc="upper right")
@@ -193,6 +193,11 @@ def race(settings: Settings) -> str:
             print(f"{milestone.short}, {settings.implementation}: not started: {', '.join(todo)}")
         else:
             theirs.append(milestone)
+    if settings.implementation and not theirs:
+        raise UsageError(
+            f"no milestone is complete in {settings.implementation}: python -m grader says what is "
+            "missing, and --implementation --names on a milestone's script takes what is done"
+        )
     corpus = synthetic.generate()
     folder = settings.folder or Path("runs") / "race" / f"{datetime.now():%Y%m%d-%H%M%S}"
     folder.mkdir(parents=True)
@@ -206,13 +211,14 @@ def race(settings: Settings) -> str:
     target, floor = statistics.mean(first.final), synthetic.floor(first.val_tokens)
     levels = {
         "bigram table": corpus["bigram"],
-        "target": target,
+        f"target, {first.name}'s final loss": target,
         "exact floor": floor,
     }
+    seeds = f"seed{'s' * (len(settings.seeds) > 1)} {', '.join(map(str, settings.seeds))}"
     text = (
         f"{table(results, target, floor)}\n\n"
-        f"target {target:.3f}: mean final loss of {first.name} over seeds "
-        f"{', '.join(map(str, settings.seeds))}; exact entropy floor {floor:.3f} nats per token"
+        f"target {target:.3f}: mean final loss of {first.name} over {seeds}, ± s.d.; exact entropy "
+        f"floor {floor:.3f} nats per token"
     )
     for place in [folder, MEASURED] if settings.publish else [folder]:
         place.mkdir(exist_ok=True)

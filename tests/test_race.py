@@ -1,5 +1,6 @@
 """The race: the arithmetic of its table, and a whole one of a few steps."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from milestones import race
 from milestones.harness import UsageError
 from milestones.harness.curve import Row, read_curve
+from milestones.harness.injection import ROOT
 from milestones.table import find_milestone, milestones
 from tests.conftest import find_script
 
@@ -68,12 +70,21 @@ def test_a_whole_race(short, tmp_path):
 
 
 def test_a_rung_with_stubs_is_named_and_left_out(short, tmp_path, capsys):
-    first = milestones()[0]
-    settings = race.Settings(rungs=("00",), seeds=(3,), implementation="grader/stubs")
+    first, second = milestones()[:2]
+    for folder, milestone in [("solutions", first), ("grader/stubs", second)]:
+        shutil.copy(ROOT / folder / f"{milestone.stem}.py", tmp_path)
+    settings = race.Settings(rungs=("00", "01"), seeds=(3,), implementation=str(tmp_path))
     text = race.race(replace(settings, folder=tmp_path / "race"))
     said = capsys.readouterr().out
-    assert f"{first.short}, grader/stubs: not started: batches_in_shard, cut_batch" in said
-    assert f"\n{first.short} " in text and "grader/stubs" not in text
+    assert f"{second.short}, {tmp_path}: not started: get_lr, zeropower" in said
+    assert f"\n{first.short}, {tmp_path} " in text and f"{second.short}, {tmp_path}" not in text
+
+
+def test_nothing_to_race_is_refused_before_any_work(short, tmp_path):
+    settings = race.Settings(rungs=("00",), seeds=(3,), implementation="grader/stubs")
+    with pytest.raises(UsageError, match="no milestone is complete in grader/stubs"):
+        race.race(replace(settings, folder=tmp_path / "race"))
+    assert not (tmp_path / "race").exists()
 
 
 def test_wishes_that_cannot_be_granted(tmp_path):

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from data import shards
-from data.shards import ShardError, find_shards, read_shard
+from data.shards import FETCH, ShardError, find_shards, read_shard
 from milestones.harness.errors import UsageError
 from milestones.harness.estimates import duration, gigabytes, money
 from milestones.harness.run import Run
@@ -95,7 +95,9 @@ def check_shards(run: Run) -> None:
         try:
             tokens = [len(read_shard(path)) for path in find_shards(files)]
         except ShardError as error:
-            raise ShardError(f"{error}{fetch(run, files)}") from None
+            command = fetch(run, files)
+            text = str(error).removesuffix(f": {FETCH}") if command else str(error)
+            raise ShardError(f"{text}{command}") from None
         batches = np.cumsum([(n - 1) // args.tokens_per_step for n in tokens])
         if batches[-1] < needed and not args.allow_repeat:
             raise UsageError(

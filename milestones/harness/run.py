@@ -57,7 +57,7 @@ class Options:
     folder: Path | None = None  # of this run; default: runs/<milestone>/<time>-<preset>
     device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: the GPU if there is one
     threads: int = 1  # on a CPU: one is reproducible and, on a busy machine, fastest
-    quiet: bool = False  # nothing on the terminal but warnings
+    quiet: bool = False  # nothing on the terminal but warnings and a progress bar
     preflight: bool = False  # train nothing: check GPUs, shards and disk, estimate time and cost
     thorough: bool = False  # with --preflight: compare every shard's SHA-256 with the one on record
     rehearse: bool = False  # train 20 steps, save, resume, compare, then estimate time and cost
@@ -262,10 +262,10 @@ class Run:
         else:
             self.write_json(self.describe())
             self.snapshot_sources()
-        show = sys.stderr.isatty() and not self.options.quiet
         self.bar = tqdm(
             total=self.args.num_iterations, initial=self.first_step, unit="step",
-            desc=self.milestone, disable=not show, dynamic_ncols=True,
+            desc=self.milestone, disable=not sys.stderr.isatty(), dynamic_ncols=True,
+            leave=not self.options.quiet,
         )  # fmt: skip
         if not self.options.quiet:
             tqdm.write(f"{self.milestone} {self.preset}, {self.device}, writing {self.folder}/")
@@ -322,6 +322,7 @@ class Run:
         if not self.options.quiet:
             rate = f"{summary['tokens_per_second']:,.0f} tokens/s, " if self.clock.steps else ""
             print(f"val_loss {summary['val_loss']:.4f}, {rate}curve in {self.folder}/curve.png")
+            print(f"to see what it writes: python -m milestones.sample {self.folder}")
 
     def close_folder(self, summary: dict) -> None:
         """Add the summary to run.json and draw the curve."""
