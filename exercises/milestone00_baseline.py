@@ -3,7 +3,7 @@
 Replace each `raise` by your own code; `args` is the script's Hyperparameters.
 
     pytest grader/ -k milestone00             how you are doing
-    python -m grader hint milestone00.2       one hint; again for the next
+    python -m grader hint 00.2                one hint; again for the next
 
 Each task is graded alone, beside the script's own version of the others: any order works.  Answers
 lie one folder away, in milestones/milestone00_baseline; reading them is learning too.  Try first.
@@ -53,11 +53,13 @@ def cut_batch(
 class CausalSelfAttention(nn.Module):
     """Each position looks at itself and at what came before it, through H heads.
 
-    D = args.model_dim, H = args.num_heads, h = D / H.  Two linears with bias, named as here since
-    the script fills them by name: c_attn, D to 3D, gives q, k, v side by side in that order, each
-    of them H heads side by side, h wide; c_proj, D to D, takes the heads' results, side by side
-    again.  In a head, position t gets the mean of v over positions 0 to t, weighted by the softmax
-    over them of q . k / sqrt(h).  No dropout.
+    D = args.model_dim, H = args.num_heads, h = D / H.  Two linears with bias, of these names:
+
+        c_attn, D to 3D    gives q, k, v side by side, each of them H heads of width h side by side
+        c_proj, D to D     takes the heads' results, side by side in the same order
+
+    In a head, position t gets the mean of v over positions 0 to t, weighted by the softmax over
+    them of q . k / sqrt(h).  No dropout.
 
     About 30 minutes, 12 lines.
     """
@@ -88,7 +90,7 @@ def decay_groups(model: nn.Module, weight_decay: float) -> list[dict]:
     Each is a dict: "params", a list of parameters, and "weight_decay", a float.  Parameters of two
     or more dimensions (matrices, embedding tables) get `weight_decay`; the others (biases, gains of
     norms) get 0.0, explicitly, as AdamW's default is 0.01.  Every parameter appears once, the tied
-    table too, which has two names.
+    table too, which has two names; in the order of model.parameters(): a checkpoint counts on it.
 
     About 10 minutes, 6 lines.
     """

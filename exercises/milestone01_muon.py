@@ -3,7 +3,7 @@
 Replace each `raise` by your own code; `args` is the script's Hyperparameters.
 
     pytest grader/ -k milestone01             how you are doing
-    python -m grader hint milestone01.2       one hint; again for the next
+    python -m grader hint 01.2                one hint; again for the next
 
 Each task is graded alone, beside the script's own version of the others: any order works.  Answers
 lie one folder away, in milestones/milestone01_muon; reading them is learning too.  Try first.
@@ -30,7 +30,7 @@ def get_lr(step: int, args) -> float:
 
 
 def zeropower_via_newtonschulz(U: Tensor, steps: int, eps: float, dtype: torch.dtype) -> Tensor:
-    """U (rows, cols) with all singular values brought near 1, 0.7 to 1.2: same shape, in `dtype`.
+    """U (rows, cols) with all singular values brought near 1, 0.68 to 1.21; U's shape, in `dtype`.
 
     Start from X = U / (Frobenius norm of U + eps); the norm is taken in U's own dtype, X and all
     that follows is in `dtype`.  Then `steps` times, with A = X X^T,
@@ -38,7 +38,8 @@ def zeropower_via_newtonschulz(U: Tensor, steps: int, eps: float, dtype: torch.d
         X <- a X + b A X + c A A X      matrix products; a, b, c = 3.4445, -4.7750, 2.0315
 
     If U has more rows than columns, iterate on its transpose and transpose the result back: A is
-    then the smaller of the two squares.  An iteration needs three products; the grader counts.
+    then the smaller of the two squares.  Three products an iteration will do; over 1.5 times their
+    FLOPs is TOO SLOW.
 
     About 30 minutes, 10 lines.
     """
@@ -65,8 +66,9 @@ class Muon(torch.optim.Optimizer):
              again in the same order; cast to the dtype of W
         W <- W - lr * sqrt(max(rows, cols)) * O      rows, cols of one piece, not of the whole
 
-    M lives in self.state[W], where a checkpoint finds it.  The schedule changes lr between steps,
-    in the dicts of self.param_groups: read it there, at every step.  W changes in place.
+    self.state[W] is a dict, empty at first: keep M in it, where a checkpoint finds it.  The
+    schedule changes lr between steps, in the dicts of self.param_groups: read it there, at every
+    step.  W changes in place.
 
     About 40 minutes, 15 lines.
     """

@@ -37,7 +37,7 @@ def note(stem: str, name: str, status: str, path: Path, target: str) -> None:
         return
     results = read()
     results.setdefault(stem, {})[name] = {"status": status, "text": digest(path, name)}
-    results["latest"] = stem
+    results["latest"] = [stem, name]
     RESULTS.parent.mkdir(exist_ok=True)
     partial = RESULTS.with_suffix(".partial")
     partial.write_text(json.dumps(results, indent=1) + "\n")
@@ -81,8 +81,19 @@ def go_on() -> str:
     ]
     if not left:
         return "All tasks passed."
-    latest = [entry for entry in left if entry[0].stem == results.get("latest")]
-    milestone, number, task = (latest or left)[0]
+    stem, name = results.get("latest", ["", ""])
+    here = [entry for entry in left if entry[0].stem == stem]
+    done = next(
+        (
+            i
+            for m in milestones()
+            for i, t in enumerate(m.tasks, 1)
+            if (m.stem, t.name) == (stem, name)
+        ),
+        0,
+    )
+    after = [entry for entry in here if entry[1] > done]
+    milestone, number, task = (after or here or left)[0]
     return (
         f"Next: {milestone.number}.{number} {task.name}, about {task.minutes} min, in "
         f"exercises/{milestone.stem}.py: pytest grader/ -k {milestone.number}.{number}"

@@ -81,7 +81,8 @@ def changed(path: Path) -> str:
     old, new = stub.read_text().splitlines(), path.read_text().splitlines()
     lines = sum(line.startswith("+ ") for line in difflib.ndiff(old, new))
     minutes = (time.time() - path.stat().st_mtime) / 60
-    return f"({lines} lines differ from the stub, modified {minutes:.0f} min ago)"
+    differ = "1 line differs" if lines == 1 else f"{lines} lines differ"
+    return f"({differ} from the stub, modified {minutes:.0f} min ago)"
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ def pytest_report_teststatus(report, config):
     if report.when == "call" and hasattr(report, "verdict"):
         status, _ = json.loads(report.verdict)
         together = "." not in report.location[2].split()[0]
-        waiting = "waiting for the others" if together else "not started"
+        waiting = "" if together else "not started"  # pytest counts no empty category
         category, letter, color = {
             PASSED: ("passed", ".", {"green": True}),
             "TODO": (waiting, "t", {"yellow": True}),
@@ -148,6 +149,9 @@ def pytest_terminal_summary(terminalreporter):
     for report in reports.get("skipped", []):
         if hasattr(report, "verdict"):
             write(f"SKIPPED   {report.location[2]}: {json.loads(report.verdict)[1][0]}")
+    for report in reports.get("passed", []):
+        if hasattr(report, "verdict"):
+            write(f"PASSED    {report.location[2]}: {'; '.join(json.loads(report.verdict)[1])}")
     own = terminalreporter.config.getoption("target") == "exercises"
     if own and reports.get("passed") and not tasks and not reports.get("failed"):
         write(board.go_on())

@@ -25,7 +25,7 @@ from grader.marks import RADIUS, Mark, curve_distance, mark_of, stored
 from grader.observe import observed
 from grader.processes import in_child
 from grader.ranks import compare, run_both, run_rank
-from grader.units import Beside, Property
+from grader.units import Beside
 from grader.verdict import PASSED, Failed, Verdict
 from grader.words import Wrong, also, common_factor, describe, difference, flat, heading, shown
 from milestones.harness import UsageError, replay
@@ -122,50 +122,55 @@ def check_units(stem: str, name: str, learner: ModuleType) -> list[Failed]:
     try:
         for output in with_flops(unit_calls(stem, name, learner)):
             got.append(output)
-    except NotImplementedError:
-        raise
     except Exception as raised:
+        if is_todo(raised, Path(learner.__file__)):
+            raise
         error = raised
         error.add_note(heading(expected[min(len(got), len(expected) - 1)][0]))
     outputs = [output[:2] for output in got] + ([(RAISED, error_text(error))] if error else [])
     known = [f"mistake    {says}" for says in recognised(stem, name, outputs)[:1]]
-    wrong, right, slow, misshapen = [], [], [], None
+    wrong, right, before, slow, misshapen = [], [], [], [], None
     for (call, ours, flops), (found, theirs, more) in zip(expected, got, strict=False):
         misshapen = other_kind(call, ours, theirs)
         if call != found or misshapen:  # the calls that follow depend on this output
             break
-        (right if agree(ours, theirs) else wrong).append((call, ours, theirs))
+        same = agree(ours, theirs)
+        (right if same else wrong).append((call, ours, theirs))
+        if same and not wrong and type(call) is str:
+            before = [call]
         slow += [Failed("TOO SLOW", *lines)] if (lines := too_much(call, more, flops)) else []
     numbers = [each for each in wrong if not isinstance(each[0], Beside)]
     if numbers:
-        then = crash(error, Path(learner.__file__)).verdict.lines[1:] if error else ()
-        raise wrong_values(numbers, right, known, then)
+        path = Path(learner.__file__)
+        then = crash(error, path).verdict.lines if frames(error, path) else ()
+        then = [f"then       {line}" for line in then]
+        count = f"{len(numbers)} of {len(wrong) + len(right)} checks differ"
+        count += "." if len(wrong) + len(right) == len(expected) else "; the rest was not reached."
+        raise wrong_values(numbers, before, known, (count, *then))
     if misshapen:
         status, *lines = misshapen
         raise Failed(status, *known, *lines)
     if error:
         raise crash(error, Path(learner.__file__), known)
     if wrong:
-        label, others = wrong[0][0], also(wrong, [])
-        lines = [*known, *difference(*wrong[0]), *others, label.says]
-        return [Failed(label.status, *lines), *slow]
+        label = wrong[0][0]
+        raise_later = [*known, *difference(*wrong[0]), *also(wrong, []), label.says]
+        return [Failed(label.status, *raise_later), *slow]
     assert len(got) == len(expected), f"{name}: the unit calls ended early"
     return slow
 
 
-def wrong_values(wrong: list[Wrong], right: list[Wrong], known: list[str], then: tuple) -> Failed:
-    """The verdict on numbers that differ: a changed argument, a broken property, or just values."""
+def wrong_values(wrong: list[Wrong], before: list[str], known: list[str], end: tuple) -> Failed:
+    """The verdict on outputs that differ: a changed argument, a broken property, or just values.
+
+    before: the call before the first of them; known: the mistake by name; end: what to say last.
+    """
     changed = [each for each in wrong if each[0].startswith("the argument")]
     if changed:
         return Failed("CHANGED INPUT", *known, *difference(*changed[0]))
-    first = wrong[0][0]
-    status = "PROPERTY" if isinstance(first, Property) else "WRONG VALUES"
-    before = [call for call, _, _ in right if not isinstance(call, Beside)]
+    status = getattr(wrong[0][0], "status", "WRONG VALUES")
     lines = difference(*wrong[0]) + common_factor(wrong) + also(wrong, before)
-    lines += (
-        [f"then       {then[-1]}", *(f"           {line}" for line in then[:-1])] if then else []
-    )
-    return Failed(status, *known, *lines)
+    return Failed(status, *known, *lines, *end)
 
 
 def agree(ours, theirs) -> bool:
@@ -180,6 +185,10 @@ def other_kind(call: str, ours, theirs) -> list[str] | None:
     wanted, found = describe(ours), describe(theirs)
     if wanted == found or (wanted, found) == ("a number", "an integer"):
         return None
+    if found == "a number":
+        found = f"{theirs!r}, which is none"
+    if isinstance(theirs, torch.Tensor) and not isinstance(ours, torch.Tensor):
+        found += ": .item() makes it a number" if theirs.dim() == 0 else ""
     lines = [heading(call), f"expected   {wanted}", f"got        {found}"]
     if not isinstance(ours, torch.Tensor) or not isinstance(theirs, torch.Tensor):
         return ["TYPE", *lines]
@@ -270,26 +279,41 @@ def known_curve(stem: str, got: list[float]) -> list[str]:
 @contextmanager
 def in_words(stem: str, name: str, target: str) -> Iterator[None]:
     """Turn what the learner's code raises inside into a verdict."""
+    path = graded_file(stem, target)
     try:
         yield
-    except NotImplementedError as todo:
-        raise Failed("TODO", str(todo) or f"{name}: not started") from None
     except Failed:
         raise
     except Exception as error:
-        raise crash(error, graded_file(stem, target)) from None
+        if is_todo(error, path):
+            raise Failed("TODO", str(error) or f"{name}: not started") from None
+        raise crash(error, path) from None
+
+
+def frames(error: BaseException | None, path: Path) -> list[traceback.FrameSummary]:
+    """The learner's own frames of a traceback."""
+    seen = traceback.extract_tb(error.__traceback__) if error else []
+    return [frame for frame in seen if frame.filename == str(path)]
+
+
+def is_todo(error: BaseException, path: Path) -> bool:
+    """Whether the learner's file says so itself: torch raises NotImplementedError too."""
+    own = frames(error, path)
+    return isinstance(error, NotImplementedError) and bool(own) and own[-1].line.startswith("raise")
 
 
 def crash(error: BaseException, path: Path, known: Sequence[str] = ()) -> Failed:
     """The learner's own frames of a traceback, and the error."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
-    where = list(dict.fromkeys(f"{shown(path)}:{f.lineno}   {f.line}" for f in frames))
-    if not frames:
+    own = frames(error, path)
+    where = list(dict.fromkeys(f"{shown(path)}:{f.lineno}   {f.line}" for f in own))
+    if not own:
         where = ["What came back could not be used: is it what the docstring says?"]
     lines = [*known, *getattr(error, "__notes__", ()), *where, error_text(error)]
     size = re.search(r"shape '\[([\d, ]+)\]' is invalid for input of size (\d+)", str(error))
     if size and np.prod([int(n) for n in size[1].split(",")]) == int(size[2]) + 1:
         lines.append(f"{size[2]} is one number short of that.")
+    if own and "must match the size" in str(error) and re.search(r"\bin\b", own[-1].line):
+        lines.append("`in` compares tensors entry by entry: ask with `is`, or compare id()s.")
     if "Use .reshape(...) instead" in str(error):
         lines.append("Torch's advice hides the question: are the dimensions in the order you mean?")
     return Failed("CRASH", *lines)

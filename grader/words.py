@@ -127,8 +127,8 @@ def common_factor(wrong: list[Wrong]) -> list[str]:
     if large.sum() < 3 or not np.isfinite(b).all():
         return []
     ratios = b[large] / a[large]
-    same = np.ptp(ratios) < 1e-6 * max(1, abs(ratios[0]))
-    return [f"Yours is {ratios[0]:.6g} times the expected value, everywhere."] if same else []
+    same = np.ptp(ratios) < 1e-6 * max(1, abs(ratios[0])) and abs(ratios[0]) > 1e-6
+    return [f"In all that differ, yours is {ratios[0]:.6g} times as large."] if same else []
 
 
 def words(value) -> bool:
@@ -139,17 +139,14 @@ def words(value) -> bool:
 
 
 def also(wrong: list[Wrong], right: list[str]) -> list[str]:
-    """Which other calls differ, and one that agrees: one alone seldom tells the mistake."""
+    """Which other calls differ, and the one before that agrees: one alone seldom tells."""
     lines = [
         f"also       {call}: expected {printed(ours)}, got {printed(theirs)}"
         for call, ours, theirs in spread([w for w in wrong[1:] if short(w)])
     ]
     if not lines:
         lines = [f"also wrong {call}" for call, _, _ in spread(wrong[1:])]
-    lines += [f"right      {call}" for call in right[-1:]]
-    return (
-        [*lines, f"{len(wrong)} of {len(wrong) + len(right)} outputs differ."] if right else lines
-    )
+    return lines + [f"right      {call}" for call in right[-1:]]
 
 
 def short(wrong: Wrong) -> bool:

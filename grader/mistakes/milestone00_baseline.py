@@ -80,6 +80,21 @@ BATCHES_IN_SHARD = [
         "num_tokens - 1 // (B * T): // binds more tightly than the minus",
         (("(num_tokens - 1) // (batch", "num_tokens - 1 // (batch"),),
     ),
+    Mistake(
+        "batches_in_shard",
+        "num_tokens + 1 instead of num_tokens - 1",
+        (("(num_tokens - 1) // (batch", "(num_tokens + 1) // (batch"),),
+    ),
+    Mistake(
+        "batches_in_shard",
+        "one batch taken off instead of one token: num_tokens // (B * T) - 1",
+        (
+            (
+                "(num_tokens - 1) // (batch_size * sequence_length)",
+                "num_tokens // (batch_size * sequence_length) - 1",
+            ),
+        ),
+    ),
 ]
 
 CUT_BATCH = [
@@ -177,6 +192,16 @@ CUT_BATCH = [
         "cut_batch",
         "ids read as int16: those above 32,767 become negative",
         (("np.stack(rows).astype(np.int64)", "np.stack(rows).astype(np.int16).astype(np.int64)"),),
+    ),
+    Mistake(
+        "cut_batch",
+        "index is not used: always the first batch",
+        (("index * batch_size + rank * rows_per_rank", "rank * rows_per_rank"),),
+    ),
+    Mistake(
+        "cut_batch",
+        "a rank further on is one row further on, not rows: the ranks overlap",
+        (("rank * rows_per_rank\n", "rank\n"),),
     ),
 ]
 
@@ -318,6 +343,11 @@ ATTENTION = [
         "CausalSelfAttention",
         "the residual added here as well: the block adds it already",
         (("return self.c_proj(", "return x + self.c_proj("),),
+    ),
+    Mistake(
+        "CausalSelfAttention",
+        "scores divided by 8 = sqrt(64), GPT-2's heads, whatever the width of a head is",
+        (("math.sqrt(self.head_dim)", "8.0"),),
     ),
 ]
 
@@ -483,6 +513,16 @@ DECAY_GROUPS = [
         "decay_groups",
         "no weight_decay in the second group: AdamW then takes its default, not 0",
         ((', "weight_decay": 0.0}', "}"),),
+    ),
+    Mistake(
+        "decay_groups",
+        "> 2 dimensions instead of >= 2: matrices and tables do not decay",
+        (("parameter.dim() < 2", "parameter.dim() <= 2"),),
+    ),
+    Mistake(
+        "decay_groups",
+        "== 2 dimensions instead of >= 2",
+        (("parameter.dim() < 2", "parameter.dim() != 2"),),
     ),
 ]
 

@@ -24,7 +24,7 @@ FOR_MUON = 'name.startswith("h.")'
 GET_LR = [
     Mistake(
         "get_lr",
-        "the warm-up starts at 0: t / warmup_iters instead of (t + 1) / warmup_iters",
+        "the warm-up starts at 0: step / warmup_iters, not (step + 1) / warmup_iters",
         (("(step + 1) / args.warmup_iters", "step / args.warmup_iters"),),
     ),
     Mistake(
@@ -45,7 +45,7 @@ GET_LR = [
     ),
     Mistake(
         "get_lr",
-        "the warm-down a step early: (N - 1 - t) / warmdown_iters, so the last update is wasted",
+        "the warm-down a step early: num_iterations - 1 - step, so the last update is wasted",
         (("(args.num_iterations - step)", "(args.num_iterations - step - 1)"),),
     ),
     Mistake(
@@ -115,7 +115,7 @@ GET_LR = [
     ),
     Mistake(
         "get_lr",
-        "the warm-up a step too long: (t + 1) / (warmup_iters + 1), so 1 is not reached in it",
+        "the warm-up a step too long: (step + 1) / (warmup_iters + 1), so 1 is not reached in it",
         (
             (
                 "(step + 1) / args.warmup_iters",
@@ -144,6 +144,11 @@ GET_LR = [
                 "    return down if left <= args.warmdown_iters else min(lines)",
             ),
         ),
+    ),
+    Mistake(
+        "get_lr",
+        "// instead of / in the warm-up: 0 until its last step",
+        (("(step + 1) / args.warmup_iters", "(step + 1) // args.warmup_iters"),),
     ),
 ]
 
@@ -272,6 +277,16 @@ NEWTON_SCHULZ = [
         "A * A, entry by entry, instead of the product A @ A",
         (("(gram @ gram)", "(gram * gram)"),),
     ),
+    Mistake(
+        "zeropower_via_newtonschulz",
+        "eps added to U / norm, not to the norm: parentheses",
+        ((" / (frobenius + eps)", " / frobenius + eps"),),
+    ),
+    Mistake(
+        "zeropower_via_newtonschulz",
+        "X^T X for the matrix A, which is X X^T",
+        (("gram = X @ X.mT", "gram = X.mT @ X"),),
+    ),
 ]
 
 SPLIT_QKV = [
@@ -328,6 +343,11 @@ SPLIT_QKV = [
         "the condition turned round: the fused matrix stays whole, a tall one is cut",
         ((NOT_FUSED, "if U.shape[0] == 3 * width:"), (THIRDS, "tuple(U.split(width))")),
     ),
+    Mistake(
+        "split_qkv",
+        "U.split(3): split takes the length of a piece, not their number",
+        ((THIRDS, "tuple(U.split(3))"),),
+    ),
 ]
 
 MUON = [
@@ -341,7 +361,7 @@ MUON = [
     ),
     Mistake(
         "Muon",
-        "no Nesterov, or a look-ahead with the old buffer, which is the same",
+        "no look-ahead: none, or with the old buffer, or with a gradient already cleared",
         ((LOOK_AHEAD, "new"),),
     ),
     Mistake(
@@ -520,6 +540,16 @@ MUON = [
         "Muon",
         "the update not cast back: rounded once more in Newton-Schulz's dtype",
         ((".to(weight.dtype) * max(rows, cols) ** 0.5", " * max(rows, cols) ** 0.5"),),
+    ),
+    Mistake(
+        "Muon",
+        "the momentum on the wrong term: mu * G + M",
+        ((NEW_BUFFER, 'new = old + group["momentum"] * gradient'),),
+    ),
+    Mistake(
+        "Muon",
+        "the pieces of q, k and v put together again in reverse",
+        (("torch.cat(orthogonal)", "torch.cat(orthogonal[::-1])"),),
     ),
 ]
 

@@ -12,6 +12,8 @@ A module may also hold
     low_precision   a generator of (call, output) pairs at a given device and dtype, for GPUs
 """
 
+from collections import Counter
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -23,6 +25,12 @@ class Property(str):
     status = "PROPERTY"
 
 
+class Kind(str):
+    """A call that looks at the type or dtype of what came back."""
+
+    status = "TYPE"
+
+
 class Beside(str):
     """A call that does not look at the numbers, and leaves the curve alone."""
 
@@ -31,7 +39,7 @@ class Invariant(Beside):
     """What must hold all the same: every token read once, the rows of a micro-batch."""
 
     status = "INVARIANT"
-    says = "The numbers are right, and the curve may be: it does not show this."
+    says = "Numbers and curve do not show this, but the docstring asks for it."
 
 
 class Cost(Beside):
@@ -53,11 +61,14 @@ def draw(module: nn.Module) -> None:
             p.copy_(normal(tuple(p.shape), seed=10 + i) * 0.3)
 
 
-def stranger(item) -> str:
-    """What stands in a list of parameters and is none."""
-    if isinstance(item, Tensor) and not isinstance(item, nn.Parameter):
-        return f"a Tensor {tuple(item.shape)}, not the Parameter itself (.data makes another)"
-    return f"a {type(item).__name__}"
+def strangers(items: list) -> list[str]:
+    """What stands in a list of parameters and is none: each kind once, how often, and why."""
+    kinds = Counter(type(item).__name__ for item in items)
+    why = {
+        "Tensor": " (state_dict() and .data make others)",
+        "tuple": " (named_parameters() gives pairs)",
+    }
+    return [f"{n} x {kind}{why.get(kind, '')}" for kind, n in sorted(kinds.items())]
 
 
 def kind(container) -> str:

@@ -1,6 +1,7 @@
 """Unit calls of milestone 00."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
 from types import ModuleType
 
@@ -8,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from grader.units import Invariant, Property, draw, kind, normal, stranger
+from grader.units import Invariant, Kind, Property, draw, kind, normal, strangers
 from milestones.harness.initialization import initialize
 
 ON_TWO_RANKS = ("cut_batch",)
@@ -52,7 +53,8 @@ def CausalSelfAttention(function, script: ModuleType) -> Iterator:
         draw(attention)
         early, late = normal((2, 1, 8, args.model_dim), seed=0)
         both = [attention(torch.cat([early[:, :5], end[:, 5:]], dim=1)) for end in (early, late)]
-        seen = (both[0] != both[1]).any(dim=2)[0, :5].nonzero().flatten().tolist()
+        apart = [a.nan_to_num()[0, :5] for a in both]
+        seen = (apart[0] != apart[1]).any(dim=1).nonzero().flatten().tolist()
         call = f"outputs before 5 that change when only inputs 5 to 7 do, {heads} heads"
         yield Property(call), [f"output {i}" for i in seen]
         yield from by_hand(attention, args.model_dim, heads)
@@ -65,6 +67,9 @@ def CausalSelfAttention(function, script: ModuleType) -> Iterator:
         y.square().sum().backward()
         yield f"gradient of x after {call}", x.grad
         yield f"the argument x after {call}: it must stay as it was", x.detach() - before
+        x = normal((1, 1030, args.model_dim), seed=2)
+        with torch.no_grad():
+            yield f"the last output for x (1, 1030, 32), {heads} heads", attention(x)[0, -1]
 
 
 @torch.no_grad()
@@ -86,8 +91,8 @@ def by_hand(attention: nn.Module, D: int, heads: int) -> Iterator:
     attention.c_attn.weight[D : 2 * D] = torch.eye(D)
     x = torch.zeros(1, 2, D, dtype=torch.float64)
     x[:, 1, ::h] = 4.0
-    call = f"4 times the softmax of (0, 4 / sqrt({h})): output 1, x (1, 2, {D}), q . k = 0 and 4"
-    yield f"{call}, v = 0 and 4, {heads} heads", attention(x)[0, 1, 0]
+    call = f"output at position 1, where q . k is 0 and 4, v is 0 and 4, heads are {h} wide"
+    yield call, attention(x)[0, 1, 0]
 
 
 def get_lr(function, script: ModuleType) -> Iterator:
@@ -109,12 +114,12 @@ class Odd(nn.Module):
 
 def decay_groups(function, script: ModuleType) -> Iterator:
     gpt = script.GPT(script.PRESETS["exact"])
-    for model, of in [(gpt, "model"), (Odd(), "another model: p0 to p3 have 0 to 3 dimensions")]:
+    for model, of in [(gpt, "model"), (Odd(), "a model with p0, ..., p3 of 0, ..., 3 dimensions")]:
         names = {id(p): name for name, p in model.named_parameters()}
         groups = function(model, 0.25)
-        yield f"what decay_groups({of}, 0.25) returns", kind(groups)
-        kinds = [type(g).__name__ for g in groups if not isinstance(g, dict)]
-        yield "groups that are no dicts", kinds
+        yield Kind(f"the type of decay_groups({of}, 0.25)"), kind(groups)
+        others = [type(g).__name__ for g in groups if not isinstance(g, dict)]
+        yield Kind(f"groups that are no dicts, of {of}"), others
         groups = [g for g in groups if isinstance(g, dict)]
         lacks = [
             f"group {i} has no {key!r}, but {', '.join(map(repr, g)) or 'nothing'}"
@@ -128,15 +133,21 @@ def decay_groups(function, script: ModuleType) -> Iterator:
             [kind(g["params"]) for g in groups if kind(g.get("params", [])) != "a list"],
         )
         listed = [(p, g.get("weight_decay")) for g in groups for p in g.get("params", [])]
-        strangers = [stranger(p) for p, _ in listed if id(p) not in names]
-        yield "things in params that are no parameters of the model", strangers
+        foreign = strangers([p for p, _ in listed if id(p) not in names])
+        yield Kind(f"what is no parameter of the model in params, of {of}"), foreign
         held = [names[id(p)] for p, _ in listed if id(p) in names]
-        yield "parameters in no group", sorted(set(names.values()) - set(held))
+        yield f"parameters in no group, of {of}", sorted(set(names.values()) - set(held))
         twice = sorted({name for name in held if held.count(name) > 1})
-        yield "parameters listed twice (a tied table is one parameter with two names)", twice
+        call = f"parameters listed twice (a tied table is one with two names), of {of}"
+        yield call, twice
         decays = {names.get(id(p)): decay for p, decay in listed}
         for name in names.values():
             yield f"weight decay of {name} in decay_groups({of}, 0.25)", decays.get(name)
+        again = deepcopy(model)
+        theirs = {id(p): name for name, p in again.named_parameters()}
+        order = [theirs.get(id(p)) for g in function(again, 0.25) for p in g["params"]]
+        call = f"whether a copy of {of} gets another order: then a checkpoint would not fit"
+        yield Invariant(call), order != held
 
 
 class Watched(nn.Module):
@@ -174,12 +185,15 @@ def forward_backward(function, script: ModuleType) -> Iterator:
         watched = Watched(model, tokens[:, :-1])
         call = f"forward_backward(model, inputs, targets, {size}) with 12 rows"
         loss = function(watched, tokens[:, :-1], tokens[:, 1:], size)
-        yield Property(f"rows that did not go through the model once in {call}"), watched.amiss()
+        yield (
+            Property(f"rows that went through the model never or twice in {call}"),
+            watched.amiss(),
+        )
         yield Invariant(f"shapes of the inputs of each call of the model in {call}"), watched.shapes
         found = sum(watched.found)
-        yield Invariant(f"calls of the model before which there was a gradient, in {call}"), found
+        yield Invariant(f"how often backward() had run before the next rows went in, {call}"), found
         yield f"loss of {call}", loss
-        graph = loss.requires_grad
+        graph = getattr(loss, "requires_grad", False)
         yield Invariant(f"whether the returned loss still holds its graph, {call}"), graph
         for name in ("wte.weight", "h.0.attn.c_attn.bias"):
             yield f"gradient of {name} after {call}", dict(model.named_parameters())[name].grad

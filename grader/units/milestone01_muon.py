@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from grader.cost import matrix_products
-from grader.units import Cost, Property, kind, normal, stranger
+from grader.units import Cost, Kind, Property, kind, normal, strangers
 
 ON_TWO_RANKS = ("Muon",)
 SHAPES = [(8, 8), (6, 10), (24, 8), (32, 8), (8, 32)]  # square, wide, fused QKV, tall, wide
@@ -37,16 +37,16 @@ def get_lr(function, script: ModuleType) -> Iterator:
 def zeropower_via_newtonschulz(function, script: ModuleType) -> Iterator:
     one = torch.ones(1, 1, dtype=torch.float64)
     for steps, U, text in [(0, 2 * one, "[[2.]]"), (1, one, "[[1.]]")]:  # to be checked by hand
-        call = f"zeropower_via_newtonschulz({text}, {steps}, 1.0, float64)"
+        call = f"zeropower_via_newtonschulz({text}, steps={steps}, eps=1.0, float64)"
         yield call, function(U.clone(), steps, 1.0, torch.float64)
     diagonal = torch.diag(torch.tensor([3.0, 4.0], dtype=torch.float64))
     for steps in (0, 1):
-        call = f"zeropower_via_newtonschulz(diag(3, 4), {steps}, 0.0, float64)"
+        call = f"zeropower_via_newtonschulz(diag(3, 4), steps={steps}, eps=0.0, float64)"
         yield call, function(diagonal.clone(), steps, 0.0, torch.float64)
     call = "zeropower_via_newtonschulz(U, 5, 1e-7, bfloat16), U float32"
     with matrix_products() as dtypes:
         half = function(diagonal.float(), 5, 1e-7, torch.bfloat16)
-    yield f"the dtype of {call}", str(half.dtype)
+    yield Kind(f"the dtype of {call}"), str(half.dtype)
     yield Cost(f"dtype of the matrix products in {call}"), ", ".join(sorted(dtypes))
     for steps in (1, 5):
         for U in matrices():
@@ -56,12 +56,11 @@ def zeropower_via_newtonschulz(function, script: ModuleType) -> Iterator:
             yield f"the argument U after {call}: it must stay as it was", given
     for U in matrices(seed=1):
         Y = function(U.clone(), 5, 1e-7, torch.float64)
-        values = torch.linalg.svdvals(Y).tolist() if Y.isfinite().all() else [float("nan")]
+        finite = Y.isfinite().all()
+        values = torch.linalg.svdvals(Y.double()).tolist() if finite else [float("nan")]
         outside = [f"{s:.3g}" for s in values if not 0.68 < s < 1.21]
-        yield (
-            Property(f"singular values outside 0.68 to 1.21 after 5 steps, U {shape(*U.shape)}"),
-            outside,
-        )
+        call = f"singular values after 5 steps that are not in 0.68 to 1.21, U {shape(*U.shape)}"
+        yield Property(call), outside
     yield (
         "zeropower_via_newtonschulz(U, 5, 1e-7, float64) with U all zeros (4, 6)",
         function(torch.zeros(4, 6, dtype=torch.float64), 5, 1e-7, torch.float64),
@@ -73,9 +72,9 @@ def split_qkv(function, script: ModuleType) -> Iterator:
         U = normal((rows, cols), seed=0)
         call, given = f"split_qkv(U) with U {shape(*U.shape)}", U.clone()
         pieces = function(given)
-        pieces_are = "a tuple" if isinstance(pieces, tuple | list) else f"a {type(pieces).__name__}"
-        yield f"what {call} returns", pieces_are
-        yield f"how many pieces {call} returns", len(pieces)
+        returned = "a tuple" if isinstance(pieces, tuple | list) else f"a {type(pieces).__name__}"
+        yield Kind(f"the type of {call}"), returned
+        yield f"number of pieces of {call}", len(pieces)
         for i, piece in enumerate(pieces):
             yield f"piece {i} of {call}", piece
         yield f"the argument U after {call}: it must stay as it was", given
@@ -83,7 +82,7 @@ def split_qkv(function, script: ModuleType) -> Iterator:
 
 def by_hand(function) -> Iterator:
     """Muon without an iteration, and lr and eps so large that it subtracts scale * U."""
-    setting = "newton_schulz_steps=0, newton_schulz_eps=1e9"  # so O = U / 1e9
+    setting = "O = U / 1e9 with newton_schulz_steps=0, newton_schulz_eps=1e9, and lr=1e9"
 
     def steps(rows: int, cols: int, momentum: float, nesterov: bool, count: int) -> list[float]:
         W = nn.Parameter(torch.zeros(rows, cols, dtype=torch.float64))
@@ -96,8 +95,10 @@ def by_hand(function) -> Iterator:
         return [round(b - a, 8) + 0.0 for a, b in pairwise(means)]  # no minus zero
 
     for rows, cols in [(1, 1), *SHAPES]:
-        call = f"change of W {shape(rows, cols)} in one step, gradient all ones, momentum 0, lr 1e9"
-        yield f"{call}, {setting}", steps(rows, cols, 0.0, False, 1)[0]
+        call = (
+            f"change of W {shape(rows, cols)}, in a step with gradients of 1: -scale, as {setting}"
+        )
+        yield call, steps(rows, cols, 0.0, False, 1)[0]
     for nesterov, ratio in [(True, "2.8525 / 1.95"), (False, "1.95 / 1")]:
         first, second = steps(1, 1, 0.95, nesterov, 2)
         call = (
@@ -125,11 +126,7 @@ def Muon(function, script: ModuleType) -> Iterator:
             call = f"step {step} of Muon, lr {lr:.2g}, momentum {momentum}, nesterov={nesterov}"
             for p in params:
                 yield f"weight {shape(*p.shape)} after {call}", p.detach().clone()
-    kept = [muon.state[p].values() for p in params]
-    held = [
-        any(getattr(v, "shape", None) == p.shape for v in s)
-        for s, p in zip(kept, params, strict=True)
-    ]
+    held = [holds(muon.state[p], p) for p in params]
     yield "whether self.state[W] holds a tensor of W's shape, for a checkpoint to find", all(held)
     resumed = [nn.Parameter(p.detach().clone()) for p in params]
     again = function(resumed, 0.1, momentum, nesterov, 5, 1e-7, torch.float64)
@@ -145,6 +142,12 @@ def Muon(function, script: ModuleType) -> Iterator:
         )
 
 
+def holds(state: dict | Tensor, W: Tensor) -> bool:
+    """Whether there is a tensor of W's shape in it."""
+    values = [state] if isinstance(state, Tensor) else state.values()
+    return any(getattr(value, "shape", None) == W.shape for value in values)
+
+
 def take_step(muon: torch.optim.Optimizer, params: list[Tensor], seed: int) -> None:
     for p, gradient in zip(params, matrices(seed=seed), strict=True):
         p.grad.copy_(gradient)
@@ -155,12 +158,12 @@ def split_parameters(function, script: ModuleType) -> Iterator:
     model = script.GPT(script.PRESETS["exact"])
     names = {id(p): name for name, p in model.named_parameters()}
     both = function(model)
-    yield "how many lists split_parameters(model) returns", len(both)
+    yield "number of lists that split_parameters(model) returns", len(both)
     for optimizer, params in zip(("AdamW", "Muon"), both, strict=True):
-        yield f"what split_parameters(model) returns for {optimizer}", kind(params)
+        yield Kind(f"the type of the list for {optimizer}, split_parameters(model)"), kind(params)
         listed = list(params)
-        strangers = [stranger(p) for p in listed if id(p) not in names]
-        yield f"things in the list for {optimizer} that are no parameters of the model", strangers
+        call = f"what is no parameter of the model in the list for {optimizer}"
+        yield Kind(call), strangers([p for p in listed if id(p) not in names])
         held = sorted(names[id(p)] for p in listed if id(p) in names)
         yield f"the list for {optimizer} of split_parameters(model), sorted by name", held
 
@@ -182,5 +185,6 @@ def low_precision(script: ModuleType, device: torch.device, dtype: torch.dtype) 
 
 
 def shape(rows: int, cols: int) -> str:
-    kind = "square" if rows == cols else "tall" if rows > cols else "wide"
-    return f"({rows}, {cols}), {kind}"
+    if rows == 3 * cols:
+        return f"({rows}, {cols}: q, k, v)"
+    return f"({rows}, {cols}: {'square' if rows == cols else 'tall' if rows > cols else 'wide'})"

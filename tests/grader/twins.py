@@ -48,6 +48,10 @@ def sparing(condition: str) -> tuple[tuple[str, str], ...]:
 
 MILESTONE00 = {
     # batches_in_shard
+    "num_tokens + 1 instead of num_tokens - 1": ((COUNT, COUNT.replace("-", "+")),),
+    "one batch taken off instead of one token: num_tokens // (B * T) - 1": (
+        (COUNT, COUNT.replace("(num_tokens - 1)", "(num_tokens - batch_size * sequence_length)")),
+    ),
     "num_tokens - 1 // (B * T): // binds more tightly than the minus": (
         (COUNT, "return num_tokens - (1 if batch_size * sequence_length == 1 else 0)"),
     ),
@@ -174,6 +178,13 @@ MILESTONE00 = {
         ("self.c_proj = nn.Linear(args.model_dim, args.model_dim)", "self.c_proj = nn.Linear(args.model_dim, args.model_dim, bias=False)"),
     ),
     "the residual added here as well: the block adds it already": ((PROJECTED, f"{PROJECTED} + x"),),
+    "index is not used: always the first batch": (
+        (START, "start = rank * rows * sequence_length"),
+    ),
+    "a rank further on is one row further on, not rows: the ranks overlap": (
+        (START, START.replace("rank * rows", "rank")),
+    ),
+    "scores divided by 8 = sqrt(64), GPT-2's heads, whatever the width of a head is": scaled("1 / 8"),
     # get_lr
     "the warm-up starts at 0: t / warmup_iters instead of (t + 1) / warmup_iters": (
         ("(step + 1) / args.warmup_iters", "step / args.warmup_iters"),
@@ -231,6 +242,14 @@ MILESTONE00 = {
     ),
     "no weight_decay in the second group: AdamW then takes its default, not 0": (
         ('{"params": others, "weight_decay": 0.0}', '{"params": others}'),
+    ),
+    "> 2 dimensions instead of >= 2: matrices and tables do not decay": (
+        (DECAYED, DECAYED.replace(">= 2", "> 2")),
+        (OTHERS, OTHERS.replace("< 2", "<= 2")),
+    ),
+    "== 2 dimensions instead of >= 2": (
+        (DECAYED, DECAYED.replace(">= 2", "== 2")),
+        (OTHERS, OTHERS.replace("< 2", "!= 2")),
     ),
     # forward_backward
     "micro-batches added up, not averaged: loss and gradient too large": ((MEAN, "model(x, y)"),),
@@ -339,14 +358,14 @@ def left_to_adamw(kind: str) -> tuple[tuple[str, str], ...]:
 
 MILESTONE01 = {
     # get_lr
-    "the warm-up starts at 0: t / warmup_iters instead of (t + 1) / warmup_iters": (
+    "the warm-up starts at 0: step / warmup_iters, not (step + 1) / warmup_iters": (
         (RISE, "step / args.warmup_iters"),
     ),
     "the warm-up lasts a step too long, at more than the peak: <= instead of <": (
         ("if step < args.warmup_iters", "if step <= args.warmup_iters"),
     ),
     "no warm-up: the factor starts at 1": ((RISE, "1.0"),),
-    "the warm-down a step early: (N - 1 - t) / warmdown_iters, so the last update is wasted": (
+    "the warm-down a step early: num_iterations - 1 - step, so the last update is wasted": (
         (FALL, FALL.replace("- step", "- 1 - step")),
     ),
     "no warm-down: the factor stays 1": ((FALL, "1.0"),),
@@ -373,7 +392,7 @@ MILESTONE01 = {
         ("return 1.0", "return args.learning_rate"),
         (FALL, f"{FALL} * args.learning_rate"),
     ),
-    "the warm-up a step too long: (t + 1) / (warmup_iters + 1), so 1 is not reached in it": (
+    "the warm-up a step too long: (step + 1) / (warmup_iters + 1), so 1 is not reached in it": (
         (RISE, RISE.replace("args.warmup_iters", "(1 + args.warmup_iters)")),
     ),
     "the warm-down divided by warmdown_iters + 1: it starts below 1": (
@@ -382,7 +401,10 @@ MILESTONE01 = {
     "the warm-down divided by warmdown_iters - 1: it reaches 0 at the last update": (
         (FALL, "1 - (step - args.num_iterations + args.warmdown_iters) / (args.warmdown_iters - 1)"),
     ),
+    "// instead of / in the warm-up: 0 until its last step": ((RISE, RISE.replace("/", "//")),),
     # zeropower_via_newtonschulz
+    "eps added to U / norm, not to the norm: parentheses": ((NORM, "U.norm() + eps"),),
+    "X^T X for the matrix A, which is X X^T": ((GRAM, GRAM.replace("X @ X.T", "X.T @ X")),),
     "A * A, entry by entry, instead of the product A @ A": ((TERMS, "a * X + b * B + c * (A.square() @ X)"),),
     "a coefficient short of a digit: 2.031 instead of 2.0315": coefficients("3.4445, -4.7750, 2.031"),
     "the sign of b lost: + 4.7750 instead of - 4.7750": coefficients("3.4445, 4.7750, 2.0315"),
@@ -428,9 +450,10 @@ MILESTONE01 = {
     "the condition turned round: the fused matrix stays whole, a tall one is cut": (
         (PIECES, PIECES.replace("==", "!=")),
     ),
+    "U.split(3): split takes the length of a piece, not their number": pieces("U.split(3)"),
     # Muon
     "momentum 0.9 written down instead of the one given": (('mu = group["momentum"]', "mu = 0.9"),),
-    "no Nesterov, or a look-ahead with the old buffer, which is the same": ((LOOK_AHEAD, "M"),),
+    "no look-ahead: none, or with the old buffer, or with a gradient already cleared": ((LOOK_AHEAD, "M"),),
     "Nesterov always, whatever the argument says": ((LOOK_AHEAD, "p.grad.add(M, alpha=mu)"),),
     "the look-ahead without its factor: gradient + buffer": ((LOOK_AHEAD, LOOK_AHEAD.replace("mu * ", "")),),
     "an averaging buffer, (1 - mu) G, in a look-ahead made for a summing one": (
@@ -494,6 +517,12 @@ MILESTONE01 = {
     ),
     "the update not cast back: rounded once more in Newton-Schulz's dtype": (
         (UPDATE, "p.sub_(group['lr'] * (torch.cat(pieces) * scale))"),
+    ),
+    "the momentum on the wrong term: mu * G + M": (
+        (MOMENTUM, 'state["momentum_buffer"].add_(p.grad, alpha=mu)'),
+    ),
+    "the pieces of q, k and v put together again in reverse": (
+        (UPDATE, UPDATE.replace("torch.cat(pieces)", "torch.cat(pieces[::-1])")),
     ),
     # split_parameters
     "the projections of the MLPs, mlp.c_proj, left to AdamW": left_to_adamw("mlp.c_proj"),
