@@ -79,6 +79,8 @@ def CausalSelfAttention(function, script: ModuleType) -> Iterator:
         y.square().sum().backward()
         yield f"gradient of x after {call}", x.grad
         yield f"the argument x after {call}: it must stay as it was", x.detach() - before
+    x = normal((1, 128, args.model_dim), seed=2)  # so long that the scores cost more than q, k, v
+    yield "CausalSelfAttention(args)(x) with x (1, 128, 32), 4 heads", attention(x).detach()
     attention = function(replace(args, norm_eps=1.0, rotary_base=20.0)).double()
     draw(attention)
     call = "CausalSelfAttention(args)(x) with x (3, 8, 32), 4 heads"
@@ -123,10 +125,10 @@ def MLP(function, script: ModuleType) -> Iterator:
         mlp.c_fc.weight.copy_(torch.eye(4 * D, D))
         mlp.c_proj.weight.copy_(torch.eye(D, 4 * D))
     x = torch.zeros(1, 1, D, dtype=torch.float64)
-    x[0, 0, :5] = torch.tensor([-3.0, -0.5, 0.0, 0.5, 3.0])
+    x[0, 0, :5] = torch.tensor([-3.0, -0.5, 0.5, 2.0, 3.0])
     x.requires_grad_()
     y = mlp(x)
-    call = "MLP(args)(x) with x = (-3, -0.5, 0, 0.5, 3, 0, ...), both weights the identity"
+    call = "MLP(args)(x) with x = (-3, -0.5, 0.5, 2, 3, 0, ...), both weights the identity"
     yield f"the first five numbers of {call}", y[0, 0, :5].detach()
     y.sum().backward()
     yield f"the slopes there: gradient of x after {call}", x.grad[0, 0, :5]
