@@ -197,6 +197,11 @@ ROTARY = [
     ),
     Mistake(
         "rotary",
+        "angles in x's dtype: bfloat16 does not hold every integer above 256",
+        (("torch.promote_types(x.dtype, torch.float32)", "x.dtype"),),
+    ),
+    Mistake(
+        "rotary",
         "x changed in place",
         ((TURN, "return x.copy_(x * angle.cos() + partner * angle.sin())"),),
     ),

@@ -622,6 +622,9 @@ MILESTONE02 = {
         (HALVES, f"{HALVES}\n    a = a * cos + b * sin"),
         (ROTATED, "torch.cat([a, b * cos - a * sin], dim=3)"),
     ),
+    "angles in x's dtype: bfloat16 does not hold every integer above 256": (
+        ('like = {"dtype": torch.promote_types(x.dtype, torch.float32), ', 'like = {"dtype": x.dtype, '),
+    ),
     "x changed in place": ((ROTATED, f"x.copy_({ROTATED})"),),
     # CausalSelfAttention
     "no QK-norm": ((QK_NORM, "pass"),),
