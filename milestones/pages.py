@@ -31,7 +31,6 @@ from milestones.table import Milestone, milestones
 BLOCK = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 PRICE = 3.0  # dollars a GPU and hour, an example; milestones/launch/README.md lists real ones
 TITLES = {  # of the milestones that do not exist yet
-    "milestone02_modern_arch": "RoPE taken apart, QK-norm, ReLU², zero-initialised projections",
     "milestone03_distributed_muon": "Newton-Schulz shared out over the GPUs",
     "milestone04_unet_skips": "untied head, value residual, embedding shortcut, U-net skips",
     "milestone05_flex_attention": "one packed sequence, document mask, sliding window",

@@ -71,11 +71,19 @@ def load_model(folder: Path, untrained: bool = False) -> torch.nn.Module:
 
 @torch.no_grad()
 def sample(
-    model: torch.nn.Module, tokens: list[int], length: int, context: int, temperature: float
+    model: torch.nn.Module,
+    tokens: list[int],
+    length: int,
+    context: int,
+    temperature: float,
+    vocab_size: int | None = None,
 ) -> list[int]:
-    """`tokens` and `length` more, each drawn from the model's distribution given the last ones."""
+    """`tokens` and `length` more, each drawn from the model's distribution given the last ones.
+
+    Ids from `vocab_size` on are never drawn: a padded table has rows that stand for no token.
+    """
     for _ in range(length):
-        scores = model.logits(torch.tensor([tokens[-context:]]))[0, -1]
+        scores = model.logits(torch.tensor([tokens[-context:]]))[0, -1, :vocab_size]
         if temperature == 0:
             tokens = [*tokens, int(scores.argmax())]
         else:
@@ -93,7 +101,12 @@ def main() -> None:
         start = [encoding.eot_token, *encoding.encode(settings.prompt)]
         torch.manual_seed(settings.seed)
         tokens = sample(
-            model, start, settings.length, args["sequence_length"], settings.temperature
+            model,
+            start,
+            settings.length,
+            args["sequence_length"],
+            settings.temperature,
+            args["vocab_size"],
         )
     except UsageError as error:
         sys.exit(f"error: {error}")

@@ -20,6 +20,8 @@ def test_text_from_a_run_folder(script, cli, here):
     assert len(tokens) == 42
     likeliest = sample.sample(trained, start, 5, 32, temperature=0)
     assert likeliest == sample.sample(trained, start, 5, 32, temperature=0)
+    low = sample.sample(trained, [0], 40, 32, temperature=1e6, vocab_size=4)  # nearly uniform
+    assert set(low) == {0, 1, 2, 3}
     words = sample.InventedWords()
     assert words.encode("BAHINU") == [synthetic.FIRST_TITLE]
 

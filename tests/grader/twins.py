@@ -542,4 +542,230 @@ MILESTONE01 = {
     ),
 }  # fmt: skip
 
-TWINS = {"milestone00_baseline": MILESTONE00, "milestone01_muon": MILESTONE01}
+MULTIPLE = "return -(-v // n) * n"
+SPEEDS = "base ** (-torch.arange(0, h, 2, **like) / h)"
+ANGLES = "torch.outer(torch.arange(T, **like), frequencies)"
+TABLES = "angles.cos()[:, None], angles.sin()[:, None]"
+HALVES = "a, b = x.chunk(2, dim=3)"
+ROTATED = "torch.cat([a * cos + b * sin, b * cos - a * sin], dim=3)"
+QK_NORM = "q, k = rms_norm(q, self.norm_eps), rms_norm(k, self.norm_eps)"
+ROTATE = "q, k = rotary(q, self.rotary_base), rotary(k, self.rotary_base)"
+EACH = "(c(x).view(B, T, self.num_heads, -1) for c in (self.c_q, self.c_k, self.c_v))"
+Q, K, V, PROJ = (
+    f"self.c_{name} = nn.Linear(args.model_dim, args.model_dim, bias=False)"
+    for name in ("q", "k", "v", "proj")
+)
+FC = "self.c_fc = nn.Linear(args.model_dim, 4 * args.model_dim, bias=False)"
+DOWN = "self.c_proj = nn.Linear(4 * args.model_dim, args.model_dim, bias=False)"
+RELU2 = "self.c_proj(F.relu(self.c_fc(x)).square())"
+ZERO = 'name.endswith("c_proj.weight")'
+BOUND = "1 / math.sqrt(p.size(1))  # weights"
+DRAW = "nn.init.uniform_(p, -bound, bound)"
+
+
+def normed(new: str) -> tuple[tuple[str, str], ...]:
+    """QK-norm in another way, an expression in z, for q and k alike."""
+    return ((QK_NORM, f"q, k = ({new} for z in (q, k))"),)
+
+
+def hidden(new: str) -> tuple[tuple[str, str], ...]:
+    """The MLP with other hidden features, an expression in z = c_fc(x)."""
+    return ((f"return {RELU2}", f"z = self.c_fc(x)\n        return self.c_proj({new})"),)
+
+
+def biased(*linears: str) -> tuple[tuple[str, str], ...]:
+    return tuple((linear, linear.replace(", bias=False", "")) for linear in linears)
+
+
+def zeroing(condition: str) -> tuple[tuple[str, str], ...]:
+    """init_weights with another condition on the name of what starts at 0."""
+    return ((ZERO, condition),)
+
+
+def drawn(new: str) -> tuple[tuple[str, str], ...]:
+    return ((DRAW, new),)
+
+
+MILESTONE02 = {
+    # next_multiple_of_n
+    "rounded down; ceil(v // n) does so too, it comes too late": ((MULTIPLE, "return v // n * n"),),
+    "a multiple of n gets n more: it should stay as it is": ((MULTIPLE, "return (v // n + 1) * n"),),
+    "rounded to the nearest multiple: below v, half of the time": ((MULTIPLE, "return (v + n // 2) // n * n"),),
+    "the number of multiples: not multiplied by n again": ((MULTIPLE, "return -(-v // n)"),),
+    "what is missing to the next multiple, without v itself": ((MULTIPLE, f"{MULTIPLE} - v"),),
+    "v + n - 1, not yet divided by n and multiplied again": ((MULTIPLE, "return n + (v - 1)"),),
+    "the next power of two": ((MULTIPLE, "return 1 << (v - 1).bit_length()"),),
+    "v itself: nothing is padded": ((MULTIPLE, "return v"),),
+    # rotary
+    "neighbours paired, features 2j and 2j + 1, instead of j and j + h/2": (
+        (HALVES, "a, b = x[..., ::2], x[..., 1::2]"),
+        (ROTATED, ROTATED.replace("cat", "stack").replace("dim=3)", "dim=4).flatten(3)")),
+    ),
+    "neighbours paired, 2j and 2j + 1, and put back as halves": (
+        (HALVES, "a, b = x.unflatten(3, (-1, 2)).unbind(4)"),
+    ),
+    "neighbours paired, 2j and 2j + 1, with the angles of pairs j and j + h/2": (
+        (HALVES, "cos, sin = torch.cat([cos, cos], dim=2), torch.cat([sin, sin], dim=2)"),
+        (ROTATED, "x * cos + torch.stack([x[..., 1::2], -x[..., 0::2]], dim=4).flatten(3) * sin"),
+    ),
+    "turned the other way: a cos - b sin, b cos + a sin": (
+        (ROTATED, "torch.cat([a * cos - b * sin, b * cos + a * sin], dim=3)"),
+    ),
+    "two plus signs: a cos + b sin, b cos + a sin is no rotation": ((ROTATED, ROTATED.replace("-", "+")),),
+    "exponent j/h instead of 2j/h: all but the first pair turn too fast": (
+        (SPEEDS, "base ** (-torch.arange(0, h // 2, **like) / h)"),
+    ),
+    "exponent 4j/h instead of 2j/h: all but the first pair turn too slowly": (
+        (SPEEDS, SPEEDS.replace("/ h", "/ (h / 2)")),
+    ),
+    "exponent without its minus: all but the first pair turn faster, not more slowly": (
+        (SPEEDS, SPEEDS.replace("-", "")),
+    ),
+    "frequencies from 1 to 1 / base inclusive: exponent j / (h/2 - 1) instead of j / (h/2)": (
+        (SPEEDS, "base ** -torch.linspace(0, 1, h // 2, **like)"),
+    ),
+    "one frequency for all pairs: a radian a position": ((SPEEDS, "torch.ones(h // 2, **like)"),),
+    "10,000 written down instead of base, the argument": ((SPEEDS, SPEEDS.replace("base", "1e4")),),
+    "half of the pairs not turned, as in later records": (
+        (SPEEDS, f"{SPEEDS} * (torch.arange(0, h, 2, device=x.device) < h / 2)"),
+    ),
+    "positions counted from 1: no score would change, but position 0 should stay as it is": (
+        (ANGLES, ANGLES.replace("**like)", "**like) + 1")),
+    ),
+    "positions counted backwards, from the end of the sequence": (
+        (ANGLES, ANGLES.replace("**like)", "**like).flip(0)")),
+    ),
+    "positions counted along the heads instead of T": (
+        ("T, h = x.size(1), x.size(3)", "T, h = x.size(2), x.size(3)"),
+        (TABLES, "angles.cos(), angles.sin()"),
+    ),
+    "nothing turned: x comes back as it was": ((ROTATED, "torch.cat([a, b], dim=3)"),),
+    "the sines left out: a cos, b cos": ((ROTATED, "torch.cat([a * cos, b * cos], dim=3)"),),
+    "sine and cosine swapped: a sin + b cos, b sin - a cos": (
+        (TABLES, "angles.sin()[:, None], angles.cos()[:, None]"),
+    ),
+    "the two halves put together in the wrong order": (
+        (ROTATED, "torch.cat([b * cos - a * sin, a * cos + b * sin], dim=3)"),
+    ),
+    "the new b made from the new a: a is overwritten before b needs it": (
+        (HALVES, f"{HALVES}\n    a = a * cos + b * sin"),
+        (ROTATED, "torch.cat([a, b * cos - a * sin], dim=3)"),
+    ),
+    "angles in x's dtype: bfloat16 does not hold every integer above 256": (
+        ('like = {"dtype": torch.promote_types(x.dtype, torch.float32), ', 'like = {"dtype": x.dtype, '),
+    ),
+    "x changed in place": ((ROTATED, f"x.copy_({ROTATED})"),),
+    # CausalSelfAttention
+    "no QK-norm": ((QK_NORM, "pass"),),
+    "QK-norm of q alone": ((QK_NORM, "q = rms_norm(q, self.norm_eps)"),),
+    "QK-norm of k alone": ((QK_NORM, "k = rms_norm(k, self.norm_eps)"),),
+    "v normalised too": ((QK_NORM, "q, k, v = (rms_norm(z, self.norm_eps) for z in (q, k, v))"),),
+    "QK-norm over all D features instead of each head's": normed(
+        "rms_norm(z.flatten(2), self.norm_eps).view_as(z)"
+    ),
+    "QK-norm over the positions instead of a head's features": normed(
+        "rms_norm(z.transpose(1, 3), self.norm_eps).transpose(1, 3)"
+    ),
+    "QK-norm over the heads instead of a head's features": normed("rms_norm(z.mT, self.norm_eps).mT"),
+    "q and k divided by their length, not by their root mean square: sum instead of mean": normed(
+        "z * (z.square().sum(3, keepdim=True) + self.norm_eps).rsqrt()"
+    ),
+    "QK-norm without the root: divided by the mean square": normed(
+        "z / (z.square().mean(3, keepdim=True) + self.norm_eps)"
+    ),
+    "LayerNorm in place of the RMS norm: the mean is subtracted": normed(
+        "F.layer_norm(z, z.shape[3:], eps=self.norm_eps)"
+    ),
+    "args.norm_eps not used: QK-norm without an epsilon, or with one written down": normed("rms_norm(z, 1e-6)"),
+    "QK-norm with learned gains: nn.RMSNorm has one for each feature": (
+        (PROJ, f"{PROJ}\n        for name in ('q_norm', 'k_norm'):\n            self.add_module(name, nn.RMSNorm(args.model_dim // args.num_heads, eps=args.norm_eps))"),
+        (QK_NORM, "q, k = self.q_norm(q), self.k_norm(k)"),
+    ),
+    "scores not scaled by 1 / sqrt(h); a scale before the norm is normalised away": scaled("1.0"),
+    "scores divided by h instead of sqrt(h)": scaled("1 / q.size(-1)"),
+    "scores scaled by 1 / sqrt(D), the model's width, instead of the head's": scaled("D**-0.5"),
+    "scores multiplied by sqrt(h) instead of divided": scaled("q.size(-1) ** 0.5"),
+    "no rotary positions: not called, or on (B, H, T, h), where it takes heads for positions": (
+        (ROTATE, "pass"),
+        (SDPA, SDPA.replace("q, k, v", "rotary(q, self.rotary_base), rotary(k, self.rotary_base), v")),
+    ),
+    "only q turned by rotary": ((ROTATE, "q = rotary(q, self.rotary_base)"),),
+    "only k turned by rotary": ((ROTATE, "k = rotary(k, self.rotary_base)"),),
+    "v turned by rotary too": ((ROTATE, "q, k, v = (rotary(z, self.rotary_base) for z in (q, k, v))"),),
+    "rotary over all D features, before they are cut into heads": (
+        (ROTATE, "q, k = (rotary(z.reshape(B, T, 1, D), self.rotary_base).view_as(z) for z in (q, k))"),
+    ),
+    "10,000 written down instead of args.rotary_base": ((ROTATE, "q, k = rotary(q, 1e4), rotary(k, 1e4)"),),
+    "no causal mask: every position sees the future": ((SDPA, SDPA.replace(", is_causal=True", "")),),
+    "the mask begins a position late: each position sees the one after it": attending("torch.ones(T, T).tril(1)"),
+    "the mask upside down: each position sees itself and the future": attending("torch.ones(T, T).triu()"),
+    "q and k swapped: c_q gives the keys, c_k the queries": ((SDPA, SDPA.replace("q, k, v", "k, q, v")),),
+    "k from c_q as well: c_k is never used": ((EACH, EACH.replace("self.c_k", "self.c_q")),),
+    "v from c_k: c_v is never used": ((EACH, EACH.replace("self.c_v", "self.c_k")),),
+    "heads cut as (h, H) instead of (H, h): a head gets every H-th feature": (
+        (EACH, EACH.replace("self.num_heads, -1)", "-1, self.num_heads).mT")),
+    ),
+    "one head of width D instead of H of width h": ((EACH, EACH.replace("self.num_heads", "1")),),
+    "heads put together in a wrong order: reshape of (B, H, T, h)": ((PROJECTED, "self.c_proj(y.reshape(B, T, D))"),),
+    "the output projection c_proj left out": ((PROJECTED, "y.transpose(1, 2).reshape(B, T, D)"),),
+    "the residual added here as well: the block adds it already": ((PROJECTED, f"{PROJECTED} + x"),),
+    "the factor 1 / sqrt(2 num_layers) of milestone 01 kept": (
+        (PROJ, f"{PROJ}\n        self.layers = args.num_layers"),
+        (PROJECTED, f"{PROJECTED} / math.sqrt(self.layers * 2)"),
+    ),
+    "c_q, c_k, c_v and c_proj with biases": biased(Q, K, V, PROJ),
+    "q, k and v from one linear, c_attn, as in milestone 01": (
+        (Q, "self.c_attn = nn.Linear(args.model_dim, 3 * args.model_dim, bias=False)"),
+        (K, "pass"),
+        (V, "pass"),
+        (EACH, "self.c_attn(x).view(B, T, 3, self.num_heads, -1).unbind(2)"),
+    ),
+    # MLP
+    "ReLU without the square": hidden("F.relu(z)"),
+    "the square without ReLU, or before it: z^2 is never negative": hidden("F.relu(z.square())"),
+    "GELU, as in milestone 01": hidden("F.gelu(z)"),
+    "GELU, squared": hidden("F.gelu(z).square()"),
+    "SiLU, z sigmoid(z)": hidden("F.silu(z)"),
+    "z |z|: the negative squared too, with its sign": hidden("F.relu(z).square() - F.relu(-z).square()"),
+    "the sign of ReLU: the negative is kept, the positive becomes 0": hidden("F.relu(-z).square()"),
+    "half of ReLU^2, as if it were an integral of ReLU": hidden("0.5 * F.relu(z).square()"),
+    "the square taken after c_proj instead of before it": ((RELU2, "self.c_proj(F.relu(self.c_fc(x))).square()"),),
+    "ReLU^2 after c_proj as well": ((RELU2, f"F.relu({RELU2}).square()"),),
+    "ReLU^2 of x, before c_fc": ((RELU2, "self.c_proj(self.c_fc(F.relu(x).square()))"),),
+    "no activation: two matrices in a row are one": hidden("z"),
+    "the square cut off from the gradient: z * z.detach() has half the slope": hidden("F.relu(z).detach() * F.relu(z)"),
+    "the residual added in the MLP: the block adds it already": ((RELU2, f"{RELU2} + x"),),
+    "c_fc and c_proj with biases": biased(FC, DOWN),
+    "no wider inside than outside: D instead of 4D": ((FC, FC.replace("4 * ", "")), (DOWN, DOWN.replace("4 * ", ""))),
+    # init_weights
+    "no projection starts at 0": zeroing("False"),
+    "attn.c_proj does not start at 0, only mlp.c_proj does": zeroing('"mlp.c_proj" in name'),
+    "mlp.c_proj does not start at 0, only attn.c_proj does": zeroing('"attn.c_proj" in name'),
+    "only the first block's projections start at 0": zeroing(f'{ZERO} and name.startswith("h.0.")'),
+    "c_fc starts at 0 too: the MLP is 0, and its gradients are, for ever": zeroing(f'{ZERO} or "c_fc" in name'),
+    "c_fc starts at 0 in place of mlp.c_proj": zeroing('name.split(".", 2)[-1] in ("attn.c_proj.weight", "mlp.c_fc.weight")'),
+    "c_v starts at 0 too: attention is 0, and its gradients are, for ever": zeroing(f'{ZERO} or "c_v" in name'),
+    "c_v starts at 0 in place of attn.c_proj": zeroing('name.split(".", 2)[-1] in ("attn.c_v.weight", "mlp.c_proj.weight")'),
+    "c_q starts at 0 too: every position weighs its past evenly": zeroing(f'{ZERO} or "c_q" in name'),
+    "the head starts at 0 too; it is the table of tokens: nothing would ever be learned": zeroing(f"{ZERO} or p is model.wte.weight"),
+    "everything starts at 0": zeroing("True"),
+    "bound 1 / sqrt(out) instead of 1 / sqrt(in): weights are stored (out, in)": ((BOUND, BOUND.replace("size(1)", "size(0)")),),
+    "the table's bound 1 / sqrt(V) instead of 1 / sqrt(D)": ((BOUND, BOUND.replace("size(1)", 'size(0 if name == "wte.weight" else 1)')),),
+    "bound 1 / in: the root is missing": ((BOUND, BOUND.replace("math.sqrt(p.size(1))", "p.size(1)")),),
+    "bound sqrt(3 / in): then the standard deviation, not the bound, is 1 / sqrt(in)": drawn("nn.init.uniform_(p, -bound * math.sqrt(3), bound * math.sqrt(3))"),
+    "from 0 to 1 / sqrt(in): no negative weights": drawn("nn.init.uniform_(p, 0.0, bound)"),
+    "normal with standard deviation 1 / sqrt(in) instead of uniform": drawn("nn.init.normal_(p, std=bound)"),
+    "normal with standard deviation 0.02, as in milestone 00": drawn("nn.init.normal_(p, std=0.02)"),
+    "the table from a standard normal distribution, as nn.Embedding starts by default": drawn(
+        'nn.init.normal_(p) if "wte" in name else nn.init.uniform_(p, -bound, bound)'
+    ),
+    "projections scaled by 1 / sqrt(2 num_layers), as in milestone 00, instead of 0": (
+        ("nn.init.zeros_(p)", "bound = (2 * len(model.h) * p.size(1)) ** -0.5\n            nn.init.uniform_(p, -bound, bound)"),
+    ),
+}  # fmt: skip
+
+TWINS = {
+    "milestone00_baseline": MILESTONE00,
+    "milestone01_muon": MILESTONE01,
+    "milestone02_modern_arch": MILESTONE02,
+}
