@@ -3,7 +3,7 @@
 Replace each `raise` by your own code; `args` is the script's Hyperparameters.
 
     pytest grader/ -k milestone02             how you are doing
-    python -m grader hint milestone02.2       one hint; again for the next
+    python -m grader hint 02.2                one hint; again for the next
 
 Each task is graded alone, beside the script's own version of the others: any order works.  Answers
 lie one folder away, in milestones/milestone02_modern_arch; reading them is learning too, but try
