@@ -139,7 +139,7 @@ def picture(results: list[Result], target: float, levels: dict[str, float], path
 
     beside = {"textcoords": "offset points", "fontsize": 9}
     figure = Figure(figsize=(8, 4.8), layout="constrained")
-    axes = figure.subplots()
+    axes, below = figure.subplots(), -14
     for result in results:
         tokens = [row.tokens for row in result.curves[0]]
         losses = list(zip(*[[row.val_loss for row in c] for c in result.curves], strict=True))
@@ -151,7 +151,10 @@ def picture(results: list[Result], target: float, levels: dict[str, float], path
         if reached := result.mean_steps(target):
             there = reached * result.tokens_per_step
             axes.plot(there, target, "o", color=line.get_color(), clip_on=False)
-            axes.annotate(f"{reached:.0f} steps", (there, target), (0, -26), **beside, ha="center")
+            below -= 12  # points: a line of text, so that neighbours do not overlap
+            axes.annotate(
+                f"{result.name}: {reached:.0f} steps", (there, target), (0, below), **beside
+            )
     for label, value in levels.items():
         axes.axhline(value, color="gray", lw=0.8, ls=":")
         crowded = any(0 < other - value < 0.25 for other in levels.values())

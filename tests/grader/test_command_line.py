@@ -29,6 +29,7 @@ def run(*words: str) -> tuple[int, str]:
 
 def timeless(text: str) -> str:
     text = re.sub(r"in [0-9.]+s|[0-9]+ min ago|torch [0-9.+a-z]+", "...", text)
+    text = re.sub(r"collected .*|, [0-9]+ deselected|[0-9]+ deselected, ", "", text)
     text = re.sub(r"within \S+ of ours", "within ... of ours", text)
     return re.sub(r"[ =]+\n", "\n", text)
 

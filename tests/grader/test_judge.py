@@ -64,7 +64,7 @@ FAULTS = {
     "INVARIANT": (BASELINE, "forward_backward", ".detach()", ""),
     "INVARIANT ranks": (
         MUON,
-        "Muon",
+        "",
         STEP,
         STEP.replace("group", f"(1 + 0.01 * ({RANK})) * group"),
     ),
@@ -72,7 +72,7 @@ FAULTS = {
     "HANG": (MUON, NS, "in range(steps)", "in iter(int, 1)"),
     "HANG ranks": (
         MUON,
-        "Muon",
+        "",
         STEP,
         f"                if {RANK}:\n                    torch.distributed.barrier()\n{STEP}",
     ),
