@@ -127,10 +127,11 @@ def test_run_that_is_not_quiet_says_where_it_writes(script, cli, here):
     code, out, err = cli(script, "exact", "--folder", "a/b")
     assert (code, err) == (0, "")
     stem = script.__name__.split(".")[1]
-    first, *lines, last = out.splitlines()
+    first, *lines, last, sample = out.splitlines()
     assert first == f"{stem} exact, cpu, writing a/b/"
     assert all(LOG_LINE.fullmatch(line) and "val_loss" in line for line in lines)
     assert last.startswith("val_loss ") and last.endswith("curve in a/b/curve.png")
+    assert sample.endswith("python -m milestones.sample a/b")
     assert len(read_curve(here / "a/b/curve.csv")) == 41
 
 
