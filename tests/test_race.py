@@ -62,7 +62,10 @@ def test_a_whole_race(short, tmp_path):
         assert f"\n{milestone.short}, solutions " in text
         ours = read_curve(folder / milestone.stem / "seed3" / "curve.csv")
         theirs = read_curve(folder / f"{milestone.stem}-yours" / "seed3" / "curve.csv")
-        assert theirs[-1].val_loss == pytest.approx(ours[-1].val_loss, abs=0.02)
+        # whose init_weights is its own draws in an order of its own: another seed, in effect
+        redrawn = "init_weights" in find_script(milestone.stem).EXERCISES
+        gap = 0.2 if redrawn else 0.02
+        assert theirs[-1].val_loss == pytest.approx(ours[-1].val_loss, abs=gap)
         other = read_curve(folder / milestone.stem / "seed4" / "curve.csv")
         assert other[0].train_loss != ours[0].train_loss
     assert {path.name for path in folder.glob("race.*")} == {"race.csv", "race.png", "race.txt"}
