@@ -94,9 +94,13 @@ def race() -> str:
         f"Validation loss while training on an invented language, mean and range over {len(seeds)} "
         f"seeds. The target, {target:.3f} nats, is where {names[0]} ends after {steps} steps"
     ]
+    before = float(steps)
     for name, runs in zip(names[1:], others, strict=True):
         there = [steps_to(curve, target) for curve in runs]
+        ahead = statistics.mean(there) < before
+        before = statistics.mean(there)
         lines.append(f"; {name} is there after {spread(there, 0)}")
+        lines.append("" if ahead else ", not ahead of the one before at this scale")
     return "".join(lines) + "."
 
 
