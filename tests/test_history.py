@@ -248,6 +248,9 @@ def test_wrong_requests_end_before_anything_is_written(clone, here, capsys):
     bad = Clone(here / "bad")
     (bad.folder / "README.md").write_text(README.replace("15 min ", "15 kg "))
     bad.commit("2025-01-01T00:00:00Z")
+    empty = Clone(here / "empty")
+    (empty.folder / "README.md").write_text(README)
+    empty.commit("2024-01-01T00:00:00Z", other=3)
     url = f"file://{clone.folder}"
     subprocess.run(["git", "clone", "-q", "--depth=1", url, "shallow"], check=True)
     before = set(here.rglob("*"))
@@ -257,6 +260,7 @@ def test_wrong_requests_end_before_anything_is_written(clone, here, capsys):
         (["--repo", "nowhere"], "nowhere is no git repository"),
         (["--repo", "shallow"], "shallow is a shallow clone: git -C shallow fetch --unshallow"),
         (["--repo", "bad"], "README.md:13, small track, row '4 | 15 kg"),
+        (["--repo", "empty"], "empty: no commit has train_gpt.py or train_gpt2.py before the last"),
         (["--repo", str(clone.folder), "--commit", "v9"], "git show: fatal: invalid object name"),
         (["--stars", "stars.csv"], "there is no file stars.csv"),
     ]:

@@ -198,7 +198,11 @@ def extract(repo: Path, commit: str = "HEAD") -> list[Record]:
     """All rows of the record tables at `commit`, with the lines of the script."""
     check_clone(repo)
     readme = git(repo, "show", f"{commit}:README.md").decode("utf-8", errors="replace")
-    return count_lines(repo, commit, parse_readme(readme))
+    records = count_lines(repo, commit, parse_readme(readme))
+    if not any(record.lines for record in records):
+        names = " or ".join(SCRIPTS["small"])
+        raise UsageError(f"{repo}: no commit has {names} before the last record: is it upstream's?")
+    return records
 
 
 # ------------------------------------------------------------------------------------------- stars
