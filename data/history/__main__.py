@@ -36,6 +36,8 @@ def history(settings: Settings) -> str:
     out = settings.out or Path("runs") / "history" / f"{datetime.now():%Y%m%d-%H%M%S}"
     if out.exists():
         raise UsageError(f"{out} is there: pass another --out")
+    if settings.commit != "HEAD" and not settings.repo:
+        raise UsageError("--commit is one of a clone: pass --repo too")
     if settings.stars and not settings.stars.is_file():
         raise UsageError(f"there is no file {settings.stars}")
     shipped = [*read_records(), *read_records(track="medium"), *read_records(LATER)]
