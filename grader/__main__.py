@@ -66,7 +66,7 @@ class Collect:
     submissions: tyro.conf.Positional[Path]
     out: Path | None = None  # for all that is written; default: <submissions>-graded, beside it
     milestones: tuple[str, ...] = ()  # such as 00 01; default: all
-    jobs: int = max(1, os.cpu_count() or 1)  # sandboxes at a time
+    jobs: int = max(1, (os.cpu_count() or 1) // 2)  # sandboxes at a time; two ranks want two cores
     seconds: float = 30.0  # after which a task hangs
     memory: float = 2.0  # GB a process may take, besides Python and torch
     csv: bool = True  # write grades.csv
