@@ -97,7 +97,7 @@ READING = f"""
 import pathlib
 places = ["milestones/{STEM}", "../course/milestones/{STEM}", "{ROOT}/milestones/{STEM}"]
 texts = [p.read_text() for place in places for p in pathlib.Path(place).glob("train_gpt.py")]
-exec(texts[0].rsplit("main(", 1)[0])
+exec(texts[0].rsplit("if __name__", 1)[0])
 """
 LEAVING = """
 import os, pathlib, time
@@ -123,8 +123,7 @@ import grader.judge as judge
 if "judge" in sys.argv:  # the process that the curve is stored for
     path = pathlib.Path(judge.__file__).parent / "curves" / "{STEM}.json"
     content = json.loads(path.read_text())
-    learner = type("Learner", (), dict(globals(), __file__=__file__))
-    content["curve"] = judge.curve_of("{STEM}", learner, ["Muon"])
+    content["curve"] = judge.curve_of("{STEM}", sys.modules[__name__], ["Muon"])
     path.write_text(json.dumps(content))
     judge.stored.cache_clear()
 """
