@@ -1,7 +1,9 @@
 """python -m grader: how far you are, and help on the way."""
 
 import ast
+import os
 import shutil
+import signal
 import sys
 import textwrap
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ from typing import Annotated
 
 import tyro
 
-from grader import board, doctor, log
+from grader import board, collect, doctor, log, release, reports, workplace
 from milestones.harness import UsageError
 from milestones.harness.injection import ROOT
 from milestones.table import find_milestone, find_task
@@ -50,12 +52,36 @@ class Log:
     milestone: str = ""  # such as 01, where the file does not say
 
 
+@dataclass(frozen=True)
+class Release:
+    """Write a student version of the course: no solutions, no mistakes, no solving cells."""
+
+    folder: tyro.conf.Positional[Path]  # new or empty
+
+
+@dataclass(frozen=True)
+class Collect:
+    """Grade a class: a folder with one folder or zip file a student."""
+
+    submissions: tyro.conf.Positional[Path]
+    out: Path | None = None  # for all that is written; default: <submissions>-graded, beside it
+    milestones: tuple[str, ...] = ()  # such as 00 01; default: all
+    jobs: int = max(1, (os.cpu_count() or 1) // 2)  # sandboxes at a time; two ranks want two cores
+    seconds: float = 30.0  # after which a task hangs
+    memory: float = 2.0  # GB a process may take, besides Python and torch
+    csv: bool = True  # write grades.csv
+    junit: bool = True  # write junit.xml
+    gradescope: bool = True  # write gradescope/<student>/results.json
+
+
 Command = (
     Annotated[Board, tyro.conf.subcommand("board")]
     | Annotated[Hint, tyro.conf.subcommand("hint")]
     | Annotated[Reset, tyro.conf.subcommand("reset")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
     | Annotated[Log, tyro.conf.subcommand("log")]
+    | Annotated[Release, tyro.conf.subcommand("release")]
+    | Annotated[Collect, tyro.conf.subcommand("collect")]
 )
 
 
@@ -116,6 +142,17 @@ def examine() -> int:
     return ill
 
 
+def grade_class(given: Collect) -> str:
+    """Collect, and what came of it."""
+    if min(given.jobs, given.seconds, given.memory) <= 0:
+        raise UsageError("--jobs, --seconds and --memory must be more than 0")
+    limits = workplace.Limits(given.seconds, given.memory)
+    formats = [name for name in reports.FORMATS if getattr(given, name)]
+    return collect.collect(
+        given.submissions, given.out, given.milestones, limits, given.jobs, formats
+    )
+
+
 def main() -> None:
     command = tyro.cli(Command, prog="python -m grader", description=__doc__, default=Board())
     try:
@@ -129,12 +166,20 @@ def main() -> None:
             inside, text = log.report(command.path, command.milestone)
             print(text)
             sys.exit(not inside)
+        elif isinstance(command, Release):
+            print(release.release(command.folder))
+        elif isinstance(command, Collect):
+            print(grade_class(command))
         else:
             print(board.text())
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped: the same command begins again, or goes on", file=sys.stderr)
+        sys.exit(130)
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up as after Ctrl-C
     main()

@@ -1,0 +1,40 @@
+"""The files of the commit at HEAD, as a folder: what students get, and what they are graded on."""
+
+import io
+import subprocess
+import tarfile
+from pathlib import Path
+
+from milestones.harness import UsageError
+
+
+def git(root: Path, *words: str) -> bytes:
+    """What a git command prints.  UsageError if it fails."""
+    try:
+        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True)
+    except FileNotFoundError:
+        raise UsageError(
+            "git is not installed, and a clean copy of the course comes from it"
+        ) from None
+    if done.returncode:
+        says = done.stderr.decode(errors="replace").strip().splitlines()
+        raise UsageError(f"{root}: git {words[0]}: {says[0] if says else done.returncode}")
+    return done.stdout
+
+
+def export(root: Path, folder: Path) -> None:
+    """Write all that is tracked at HEAD into a folder; no hook runs, and there is no .git in it."""
+    archive = git(root, "archive", "--format=tar", "HEAD")
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        tar.extractall(folder, filter="data")
+
+
+def revision(root: Path) -> str:
+    return git(root, "rev-parse", "HEAD").decode().strip()
+
+
+def uncommitted(root: Path) -> tuple[list[str], list[str]]:
+    """Files that differ from HEAD, and those git does not know; exercises/ is the learner's own."""
+    lines = git(root, "status", "--porcelain", "--", ".", ":!exercises").decode().splitlines()
+    unknown = [line[3:] for line in lines if line.startswith("??")]
+    return [line[3:] for line in lines if not line.startswith("??")], unknown

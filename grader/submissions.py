@@ -1,0 +1,148 @@
+"""What students hand in: folders and zip files, of which a few small files are read.
+
+Nothing is unpacked, no link is followed, and only the exercise files leave this module.
+"""
+
+import os
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from milestones.harness import UsageError
+
+MOST = 1_000_000  # bytes of a file that is read
+JUDGES = ("grader", "milestones", "data")  # what a submission should have left alone
+SKIPPED = {
+    ".git", ".venv", ".grader", "__pycache__", "__MACOSX", ".ipynb_checkpoints", "node_modules",
+}  # fmt: skip
+DAMAGED = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError)
+
+Files = dict[PurePosixPath, Callable[[], bytes]]  # path inside the submission, and how to read it
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One student's, as far as it is graded."""
+
+    student: str
+    exercises: dict[str, bytes]  # by stem; those that were handed in
+    remarks: tuple[str, ...] = ()  # for the teacher
+
+
+def find_submissions(folder: Path) -> dict[str, Path]:
+    """Folders and zip files by student's name, in order.  UsageError if there are none."""
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: there is no such folder")
+    found = {}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.name in SKIPPED:
+            continue
+        if path.is_dir() or path.suffix.lower() == ".zip":
+            student = path.name if path.is_dir() else path.stem
+            if student in found:
+                raise UsageError(f"{folder}: {found[student].name} and {path.name}: which is it?")
+            found[student] = path
+    if not found:
+        raise UsageError(f"{folder}: no submissions: a folder or a zip file each, named by student")
+    return found
+
+
+def read_submission(student: str, path: Path, stems: list[str], course: Path) -> Submission:
+    """The exercise files of a submission, and what else in it a teacher wants to know.
+
+    course: a clean copy of the repository, to hold the submission's own grader against.
+    """
+    try:
+        files = files_of(path)
+        base = exercises_in(files, stems)
+        exercises = {s: files[base / f"{s}.py"]() for s in stems if base / f"{s}.py" in files}
+        remarks = [*unused(files, base, course), *changed(files, base.parent, course)]
+    except (UsageError, *DAMAGED) as error:
+        return Submission(student, {}, (f"cannot be read: {error}",))
+    for stem, text in exercises.items():
+        if len(text) > MOST:
+            return Submission(student, {}, (f"cannot be read: {stem}.py is over {MOST:,} bytes",))
+    return Submission(student, exercises, tuple(remarks))
+
+
+def files_of(path: Path) -> Files:
+    """All files of a folder or a zip that may matter."""
+    if path.is_dir():
+        return files_of_folder(path)
+    archive = zipfile.ZipFile(path)
+
+    def reader(info: zipfile.ZipInfo) -> Callable[[], bytes]:
+        def read() -> bytes:
+            with archive.open(info) as file:
+                return file.read(MOST + 1)
+
+        return read
+
+    members = {PurePosixPath(i.filename.replace("\\", "/")): i for i in archive.infolist()}
+    return {
+        path: reader(info)
+        for path, info in members.items()
+        if not info.is_dir() and not SKIPPED & set(path.parts)
+    }
+
+
+def files_of_folder(folder: Path) -> Files:
+    def reader(path: Path) -> Callable[[], bytes]:
+        def read() -> bytes:
+            with path.open("rb") as file:
+                return file.read(MOST + 1)
+
+        return read
+
+    files = {}
+    for where, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name not in SKIPPED]
+        for path in [Path(where, name) for name in names]:
+            if path.is_file() and not path.is_symlink():
+                files[PurePosixPath(path.relative_to(folder).as_posix())] = reader(path)
+    return files
+
+
+def exercises_in(files: Files, stems: list[str]) -> PurePosixPath:
+    """The folder of the exercise files: the highest exercises/, or else where they lie.
+
+    UsageError if there is none, or more than one.
+    """
+    places = {path.parent for path in files if path.stem in stems and path.suffix == ".py"}
+    places = {place for place in places if place.name == "exercises"} or places
+    if not places:
+        raise UsageError(f"no exercise file such as exercises/{stems[0]}.py in it")
+    depth = min(len(place.parts) for place in places)
+    highest = sorted(place for place in places if len(place.parts) == depth)
+    if len(highest) > 1:
+        raise UsageError(f"exercise files in two places, {highest[0]}/ and {highest[1]}/")
+    return highest[0]
+
+
+def unused(files: Files, base: PurePosixPath, course: Path) -> list[str]:
+    """Code beside the exercises: a conftest.py, a module to import."""
+    ours = {path.name for path in (course / "exercises").iterdir()}
+    names = [p.name for p in sorted(files) if p.parent == base and p.suffix == ".py"]
+    return [f"not used: {base / name}" for name in names if name not in ours]
+
+
+def changed(files: Files, base: PurePosixPath, course: Path) -> list[str]:
+    """Files of the grader, of the milestones and their data that are not ours."""
+    remarks = []
+    for path, read in sorted(files.items()):
+        if not path.is_relative_to(base) or path.relative_to(base).parts[0] not in JUDGES:
+            continue
+        ours = course / path.relative_to(base)
+        if ours.is_file():
+            same = plain(read()) == plain(ours.read_bytes()[: MOST + 1])
+            remarks += [] if same else [f"changed: {path.relative_to(base)}"]
+        elif path.suffix == ".py":
+            remarks.append(f"added: {path.relative_to(base)}")
+    return remarks
+
+
+def plain(text: bytes) -> bytes:
+    """Windows ends lines otherwise."""
+    return text.replace(b"\r\n", b"\n")
