@@ -43,9 +43,12 @@ def run(path: Path) -> tuple[NotebookNode, float]:
     notebook = nbformat.read(path, 4)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        where = {"metadata": {"path": folder}}
         client = NotebookClient(
-            notebook, timeout=CELL_SECONDS, resources=where, extra_arguments=["--log-level=ERROR"]
+            notebook,
+            timeout=CELL_SECONDS,
+            resources={"metadata": {"path": folder}},
+            record_timing=False,  # times would make it another notebook for the cache
+            extra_arguments=["--log-level=ERROR"],  # kernels warn of TCP
         )
         client.execute()
     return notebook, time.perf_counter() - started
@@ -67,8 +70,8 @@ def main() -> None:
                 continue
             bundle = CacheBundleIn(notebook, str(path), data={"execution_seconds": seconds})
             cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
-            bar.write(f"{path.stem}: {seconds:.0f} s")
             bar.update()
+            bar.write(f"{path.stem}: {seconds:.0f} s")
     if failed:
         sys.exit("\n".join(failed))
 
