@@ -91,7 +91,7 @@ def linked(text: str) -> str:
     """With links to files of the repository leading to pages of the book."""
     for link, place in LINKS.items():
         text = re.sub(rf"\]\({link}\)", rf"]({place})", text)
-    return text
+    return text.replace("± ", "±\N{NO-BREAK SPACE}")
 
 
 def substitutions() -> dict:
@@ -127,9 +127,10 @@ def figures(milestone: Milestone) -> str:
     made = {name: linked(make(milestone)) for name, make in pages.PAGE.items()}
     return f"""## The record, and yours
 
-The script is [one page](/scripts/{milestone.stem}.md): what it changes, and the whole of it.
+### What it changes
 
 {made["delta"]}
+The change itself, and the whole script, are [on a page of their own](/scripts/{milestone.stem}.md).
 
 ### What was published
 
@@ -255,15 +256,16 @@ def people() -> str:
 
 
 def ends_lower() -> str:
-    """How many known mistakes end at a lower validation loss than right code, and of how many."""
-    lower = known = 0
+    """How many mistakes end at a lower loss than right code, of those that train to the end."""
+    lower = ended = 0
     for milestone in milestones():
         kept = marks.stored(milestone.stem)
-        known += len(kept["curves"])
-        for curve in kept["curves"].values():  # it ends early where a loss was not finite
-            whole = len(curve) == len(kept["curve"]) and None not in curve
-            lower += whole and curve[FINAL] < kept["curve"][FINAL] - judge.TOLERANCE
-    return f"{lower} of {known}"
+        right = kept["curve"]
+        for curve in kept["curves"].values():
+            if len(curve) == len(right) and None not in curve:  # all losses are finite
+                ended += 1
+                lower += curve[FINAL] < right[FINAL] - judge.TOLERANCE
+    return f"{lower} of {ended}"
 
 
 def distances() -> tuple[list[float], list[float]]:

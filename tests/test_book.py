@@ -21,6 +21,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from book import execute, generated
 from book.mathml import mathml
+from grader.judge import TOLERANCE
 from milestones.harness.injection import ROOT
 from milestones.table import milestones
 from tests.conftest import STEMS
@@ -125,6 +126,15 @@ def test_formulas():
     assert re.search(r"(?s)<mi>ln</mi>.*<mspace.*<mi>V</mi>", mathml(r"\ln V", block=False))
     with pytest.raises(MathError):
         mathml(r"\nosuchcommand", block=False)
+
+
+def test_distances_are_those_of_the_report():
+    noise, mistakes = generated.distances()
+    summary = generated.RESOLUTION.read_text().split("## Noise")[0]
+    assert f"worst noise **{max(noise):.1e}**" in summary
+    assert f"mistakes rejected: **{len(mistakes)} of {len(mistakes)}**" in summary
+    seen = [distance for distance in mistakes if distance > TOLERANCE]
+    assert f"by the curve: {len(seen)}, the weakest moves it by **{min(seen):.1e}**" in summary
 
 
 def test_other_code_is_another_cache(tmp_path, monkeypatch):
