@@ -44,6 +44,15 @@ PICTURES = {
     "axes.titlesize": 10,
     "svg.hashsalt": "book",  # the same picture is the same file
 }
+READ = (  # by notebooks, beside their own cells
+    "requirements.lock",
+    "data/**/*.py",
+    "data/*/*.csv",
+    "grader/**/*.py",
+    "grader/curves/*.json",
+    "milestones/**/*.py",
+    "milestones/*.toml",
+)
 LINKS = {  # from a page of the repository to its place in the book
     r"(?:\.\./)*milestones/(\w+)/README\.md": r"/chapters/\1.ipynb",
     r"(?:\.\./)*notebooks/(\w+)\.ipynb": r"/chapters/\1.ipynb",
@@ -55,12 +64,8 @@ LINKS = {  # from a page of the repository to its place in the book
 
 def cache_folder() -> Path:
     """Where the notebooks' outputs are kept: a folder for each state of all that they read."""
-    files = [ROOT / "requirements.lock"]
-    for folder in "data", "grader", "milestones":
-        for ending in "py", "toml", "csv", "json":
-            files += (ROOT / folder).rglob(f"*.{ending}")
     together = hashlib.sha256()
-    for path in sorted(files):
+    for path in sorted(path for pattern in READ for path in ROOT.glob(pattern)):
         together.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
     return BUILD / "cache" / together.hexdigest()[:16]
 

@@ -137,15 +137,18 @@ def test_distances_are_those_of_the_report():
     assert f"by the curve: {len(seen)}, the weakest moves it by **{min(seen):.1e}**" in summary
 
 
-def test_other_code_is_another_cache(tmp_path, monkeypatch):
+def test_other_code_is_another_cache_and_a_corpus_is_not(tmp_path, monkeypatch):
     monkeypatch.setattr(generated, "ROOT", tmp_path)
-    (tmp_path / "milestones").mkdir()
-    (tmp_path / "requirements.lock").write_text("torch==2.13.0\n")
-    folders = set()
-    for code in "a = 1", "a = 2":
-        (tmp_path / "milestones" / "race.py").write_text(code)
-        folders.add(generated.cache_folder())
-    assert len(folders) == 2
+    script, corpus = (
+        tmp_path / "milestones" / "race.py",
+        tmp_path / "data" / "corpus" / "seed0.json",
+    )
+    folders = []
+    for path, text in (script, "a = 1"), (corpus, "{}"), (script, "a = 2"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        folders.append(generated.cache_folder())
+    assert folders[0] == folders[1] != folders[2]
 
 
 def test_a_notebook_that_fails_is_named_and_the_others_are_kept(tmp_path, monkeypatch):
