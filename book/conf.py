@@ -1,6 +1,6 @@
 """Sphinx settings of the book; `make book` builds it, without a network."""
 
-from book import generated
+from book import execute, generated
 
 project = "The NanoGPT Speedrun in Ten Milestones"
 author = ""
@@ -18,6 +18,7 @@ html_math_renderer = "mathml"
 
 nb_execution_mode = "cache"  # book/execute.py fills it
 nb_execution_cache_path = str(generated.cache_folder())
+nb_execution_timeout = execute.CELL_SECONDS
 nb_execution_in_temp = True  # a chapter writes no file anywhere
 nb_execution_raise_on_error = True
 nb_output_stderr = "remove-warn"

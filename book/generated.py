@@ -111,7 +111,6 @@ def substitutions() -> dict:
         "tolerance": judge.TOLERANCE,
         "seconds": judge.SECONDS,
         "flops": cost.ALLOWED,
-        "price": f"{pages.PRICE:.2f}",
         "compile_minutes": pages.COMPILE_SECONDS // 60,
     }
 

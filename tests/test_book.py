@@ -122,6 +122,11 @@ def test_no_figure_stands_in_prose(path):
     assert set(FIGURE.findall(prose(text))) <= FACTS.get(path.stem, set())
 
 
+def test_the_first_red_test_is_the_one_that_start_shows(book, pages):
+    assert generated.MISTAKE in (ROOT / "book" / "start.md").read_text()
+    assert "the last target is not paid for" in pages[book / "start.html"].get_text()
+
+
 def test_formulas():
     assert re.search(r"(?s)<mi>ln</mi>.*<mspace.*<mi>V</mi>", mathml(r"\ln V", block=False))
     with pytest.raises(MathError):
