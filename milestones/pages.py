@@ -94,13 +94,18 @@ def race() -> str:
         f"Validation loss while training on an invented language, mean and range over {len(seeds)} "
         f"seeds. The target, {target:.3f} nats, is where {names[0]} ends after {steps} steps"
     ]
-    before = float(steps)
+    losses = {name: [[row.val_loss for row in c] for c in runs] for name, runs in curves.items()}
+    before, name_before = float(steps), names[0]
     for name, runs in zip(names[1:], others, strict=True):
         there = [steps_to(curve, target) for curve in runs]
-        ahead = statistics.mean(there) < before
-        before = statistics.mean(there)
-        lines.append(f"; {name} is there after {spread(there, 0)}")
-        lines.append("" if ahead else ", not ahead of the one before at this scale")
+        if losses[name] == losses[name_before]:
+            lines.append(f"; {name} draws the same curve again")
+            continue
+        mean = float("inf") if None in there else statistics.mean(there)
+        late = f" never gets there on {there.count(None)} of {len(there)} seeds"
+        lines.append(f"; {name}{late if None in there else f' is there after {spread(there, 0)}'}")
+        lines.append("" if mean < before else ", not ahead of the one before at this scale")
+        before, name_before = mean, name
     return "".join(lines) + "."
 
 

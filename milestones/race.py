@@ -61,6 +61,11 @@ class Result:
     def num_iterations(self) -> int:
         return self.curves[0][-1].step
 
+    @property
+    def losses(self) -> list[list[float]]:
+        """Validation losses, a list a seed."""
+        return [[row.val_loss for row in curve] for curve in self.curves]
+
     def steps(self, target: float) -> list[float | None]:
         """The step at which each seed meets `target`; None if it never does."""
         return [steps_to(curve, target) for curve in self.curves]
@@ -113,7 +118,7 @@ def table(results: list[Result], target: float, floor: float) -> str:
     """The race as text, a line a rung.  The first one sets the target, so it ends there."""
     header = f"{'milestone':<22}{'final loss':>16}{'above floor':>13}{'steps':>14}{'tokens':>10}"
     lines = [header + f"{'CPU s':>8}{'CPU speed-up':>14}   (steps to CPU s: to the target)"]
-    first, previous = results[0], None
+    first, before, previous = results[0], None, None
     for result in results:
         steps = [first.num_iterations] if result is first else result.steps(target)
         above = statistics.mean(result.final) - floor
@@ -126,9 +131,11 @@ def table(results: list[Result], target: float, floor: float) -> str:
             cpu = statistics.mean(result.cpu_seconds) * mean / result.num_iterations
             line += f"{spread(steps, 0):>14}{mean * result.tokens_per_step:>10,.0f}{cpu:>8.1f}"
             line += f"{statistics.mean(first.cpu_seconds) / cpu:>13.1f}x"
-        if previous is not None and mean >= previous:
+        if before and result.losses == before.losses:
+            line += "   the same curve"
+        elif before and mean >= previous:
             line += "   not ahead of the one before"
-        previous = mean
+        before, previous = result, mean
         lines.append(line)
     return "\n".join(lines)
 
@@ -139,12 +146,13 @@ def picture(results: list[Result], target: float, levels: dict[str, float], path
 
     beside = {"textcoords": "offset points", "fontsize": 9}
     figure = Figure(figsize=(8, 4.8), layout="constrained")
-    axes, below = figure.subplots(), -14
+    axes, below, seen = figure.subplots(), -14, []
     for result in results:
         tokens = [row.tokens for row in result.curves[0]]
-        losses = list(zip(*[[row.val_loss for row in c] for c in result.curves], strict=True))
+        losses = list(zip(*result.losses, strict=True))
         means = [statistics.mean(x) for x in losses]
-        style = "--" if "," in result.name else "-"
+        style = "--" if "," in result.name or result.losses in seen else "-"
+        seen.append(result.losses)
         (line,) = axes.plot(tokens, means, style, label=result.name)
         low, high = [min(x) for x in losses], [max(x) for x in losses]
         axes.fill_between(tokens, low, high, color=line.get_color(), alpha=0.2, lw=0)

@@ -19,6 +19,7 @@ from milestones.table import milestones
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = {path.stem: nbformat.read(path, 4) for path in (ROOT / "notebooks").glob("*.ipynb")}
 SCRIPTS = {m.stem: (ROOT / "milestones" / m.stem / "train_gpt.py") for m in milestones()}
+HISTORY = sorted((ROOT / "data" / "history").glob("*.py"))
 COPIED = 4  # lines in a row that count as a copy
 DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
@@ -56,8 +57,11 @@ def windows(tree: ast.AST) -> set[tuple[str, ...]]:
     return {tuple(lines[i : i + COPIED]) for i in range(len(lines) - COPIED + 1)}
 
 
-def script_trees() -> list[ast.Module]:
-    return [ast.parse(path.read_text()) for path in SCRIPTS.values()]
+def originals(notebook: nbformat.NotebookNode) -> list[ast.Module]:
+    """What a notebook may not repeat: the scripts, and data.history where it uses that."""
+    history = any("data.history" in cell.source for cell in code_cells(notebook))
+    paths = [*SCRIPTS.values(), *(HISTORY if history else [])]
+    return [ast.parse(path.read_text()) for path in paths]
 
 
 def test_every_milestone_has_a_notebook():
@@ -87,15 +91,15 @@ def test_cells_are_short(notebook):
 
 
 def test_no_name_of_a_script_is_written_again(notebook):
-    names = set.union(*map(defined, script_trees()))
+    names = set.union(*map(defined, originals(notebook)))
     for cell in code_cells(notebook):
         assert not written(ast.parse(cell.source)) & names, cell.id
 
 
 def test_no_lines_of_a_script_are_copied(notebook):
-    originals = set.union(*map(windows, script_trees()))
+    lines = set.union(*map(windows, originals(notebook)))
     for cell in code_cells(notebook):
-        assert not windows(ast.parse(cell.source)) & originals, cell.id
+        assert not windows(ast.parse(cell.source)) & lines, cell.id
 
 
 def test_every_import_is_there(notebook):
@@ -121,8 +125,8 @@ def text_of(cell: nbformat.NotebookNode) -> str:
     return "".join(output.get("text", "") for output in cell.outputs)
 
 
-LATEST = [  # the others, a minute each, are slow: .ci/run runs them all the same
-    pytest.param(stem, marks=[] if stem == max(NOTEBOOKS) else pytest.mark.slow)
+LATEST = [  # older milestones, a minute each, are slow: .ci/run runs them all the same
+    pytest.param(stem, marks=pytest.mark.slow if stem in SCRIPTS and stem != max(SCRIPTS) else [])
     for stem in sorted(NOTEBOOKS)
 ]
 

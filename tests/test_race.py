@@ -42,6 +42,14 @@ def test_table_says_who_is_not_ahead():
     assert "not ahead of the one before" in lines[3]
 
 
+def test_table_says_what_is_the_same():
+    baseline = result("00 slow", curve(4.0, 3.0, 2.0))
+    fast, shared = [result(name, curve(4.0, 2.0, 1.0)) for name in ("01 fast", "02 shared")]
+    lines = race.table([baseline, fast, shared], 2.0, 0.5).splitlines()
+    assert "the same curve" not in lines[2]
+    assert lines[3].endswith("the same curve")
+
+
 @pytest.fixture
 def short(monkeypatch):
     """`tiny` of a few steps."""

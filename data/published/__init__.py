@@ -9,9 +9,11 @@ README.md says where each table comes from.
 import csv
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
+
+from data.history import read_records
 
 FOLDER = Path(__file__).parent
 LN_VOCAB = float(np.log(50304))  # nats: the loss of a head that starts at zero
@@ -72,6 +74,7 @@ class PublishedCurve:
 def read_table(name: str) -> list[dict]:
     """The rows of <name>.csv: numbers as int or float, an empty cell as None.
 
+    Those of `records` with date, minutes, log, what and who, which data/history holds.
     ValueError if there is no such table.
     """
     path = FOLDER / f"{name}.csv"
@@ -79,7 +82,24 @@ def read_table(name: str) -> list[dict]:
         names = ", ".join(sorted(p.stem for p in FOLDER.glob("*.csv")))
         raise ValueError(f"there is no published table {name}: choose from {names}")
     with path.open(newline="", encoding="utf-8") as file:
-        return [{k: _value(v) for k, v in row.items()} for row in csv.DictReader(file)]
+        rows = [{k: _value(v) for k, v in row.items()} for row in csv.DictReader(file)]
+    return [row | _listed()[row["record"]] for row in rows] if name == "records" else rows
+
+
+@cache
+def _listed() -> dict[int, dict]:
+    """What the record history says of each record, by its number."""
+    return {
+        r.record: {
+            "date": str(r.date),
+            "minutes": _value(f"{r.minutes:g}"),
+            "log": PurePosixPath(r.log).name or None,
+            "what": r.what,
+            "who": "; ".join(r.who),
+        }
+        for r in read_records()
+        if not r.retiming
+    }
 
 
 def _value(cell: str) -> int | float | str | None:
