@@ -58,8 +58,11 @@ LINKS = {  # from a page of the repository to its place in the book
     r"(?:\.\./)*notebooks/(\w+)\.ipynb": r"/chapters/\1.ipynb",
     r"(?:\.\./)*milestones/(\w+)/train_gpt\.py": r"/scripts/\1.md",
     r"(?:\.\./)*exercises/(\w+)\.py": r"/scripts/\1.md#the-exercises",
-    r"\.\./launch/README\.md": r"/renting.md",
+    r"\.\./launch/README\.md": "/renting.md",
+    r"\.\./history/README\.md": "/history.md",
+    r"\.\./published/README\.md": "/published.md",
 }
+INCLUDED = "milestones/launch", "data/published", "data/history"  # their READMEs
 
 
 def cache_folder() -> Path:
@@ -75,9 +78,10 @@ def write() -> None:
     here = {m.stem: m for m in milestones()}
     made = {
         CHAPTERS / "first_red.txt": first_red(),
-        CHAPTERS / "launch.txt": launch(),
         CHAPTERS / "resolution.svg": resolution_picture(),
     }
+    for folder in INCLUDED:
+        made[CHAPTERS / f"{Path(folder).name}.txt"] = included(folder)
     for path in NOTEBOOKS.glob("*.ipynb"):
         made[CHAPTERS / path.name] = chapter(path, here.get(path.stem))
     for milestone in here.values():
@@ -236,14 +240,14 @@ def first_red() -> str:
     return done.stdout[start : done.stdout.index("\n=", start)] + "\n"
 
 
-def launch() -> str:
-    """milestones/launch/README.md, its links to files seen from book/."""
-    page = ROOT / "milestones" / "launch" / "README.md"
-    text = page.read_text()
-    for link in re.findall(r"\]\((?!http)([^)#]+)\)", text):
-        seen = os.path.relpath(page.parent / link, BOOK)
-        text = text.replace(f"]({link})", f"]({seen})")
-    return text
+def included(folder: str) -> str:
+    """The README of a folder, its links seen from book/: to a page of the book, or to the file."""
+
+    def seen(found: re.Match) -> str:
+        return f"]({os.path.relpath(ROOT / folder / found[1], BOOK)})"
+
+    text = linked((ROOT / folder / "README.md").read_text())
+    return re.sub(r"\]\((?!http|/|#)([^)]+)\)", seen, text)
 
 
 def statuses() -> str:
