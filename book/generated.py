@@ -100,6 +100,7 @@ def linked(text: str) -> str:
     """With links to files of the repository leading to pages of the book."""
     for link, place in LINKS.items():
         text = re.sub(rf"\]\({link}\)", rf"]({place})", text)
+    text = re.sub(r"(?<=\d) ±", "\N{NO-BREAK SPACE}±", text)
     return text.replace("± ", "±\N{NO-BREAK SPACE}")
 
 
