@@ -1,8 +1,9 @@
 # make venv    the environment alone: .venv
 # make race    re-live the ladder on this machine: a table and a picture, about two minutes
+# make book    the book: build/book/html/index.html; runs every notebook once, a few minutes
 # make test    the project's own tests
 #
-# Both make the environment first.  Variables:
+# All make the environment first.  Variables:
 #   SEEDS="3 4 5"  RUNGS="00 01"  IMPLEMENTATION=exercises     for the race
 #   PYTHON=python3.12                                          another Python (3.11 to 3.13)
 #   TORCH_INDEX=https://download.pytorch.org/whl/cpu           wheels for CPUs only: 200 MB
@@ -12,7 +13,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: venv race test test-all resolution lock clean
+.PHONY: venv race book test test-all resolution lock clean
 .DEFAULT_GOAL := race
 
 $(VENV)/ready: requirements.lock pyproject.toml
@@ -32,12 +33,17 @@ venv: $(VENV)/ready
 race: $(VENV)/ready
 	$(BIN)/python -m milestones.race $(if $(RUNGS),--rungs $(RUNGS)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(IMPLEMENTATION),--implementation $(IMPLEMENTATION))
 
+book: $(VENV)/ready
+	$(BIN)/python -m book.execute
+	$(BIN)/python -m sphinx -W --keep-going -q -d build/book/doctrees book build/book/html
+	@echo "open build/book/html/index.html"
+
 test: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m milestones.chain check
 	$(BIN)/python -m milestones.pages --check
-	$(BIN)/python -m pytest tests -m "not slow"
+	$(BIN)/python -m pytest tests -m "not slow" -rs
 
 test-all: $(VENV)/ready
 	$(BIN)/python -m pytest tests
@@ -51,9 +57,9 @@ resolution: $(VENV)/ready
 # The lock, from scratch: newest versions the metadata allow, one torch, no local suffixes
 lock:
 	$(PYTHON) -m venv $(VENV)-lock
-	$(VENV)-lock/bin/python -m pip install --quiet torch==2.13.0 -e .[dev]
+	$(VENV)-lock/bin/python -m pip install --quiet torch==2.13.0 -e .[dev,book]
 	$(VENV)-lock/bin/python -m pip freeze --exclude-editable | sed 's/+[a-z0-9]*$$//' | grep -v '^nvidia\|^triton\|^cuda' > requirements.lock
 	rm -rf $(VENV)-lock
 
 clean:
-	rm -rf $(VENV) runs data/corpus
+	rm -rf $(VENV) runs data/corpus build book/chapters book/scripts
