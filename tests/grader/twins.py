@@ -6,6 +6,8 @@ recognising a mistake in one by its mark in the other is a proof that can fail.
 
 # ruff: noqa: E501 - a sentence is a key, and a key stays whole
 
+from grader.mistakes import milestone01_muon
+
 COUNT = "return (num_tokens - 1) // (batch_size * sequence_length)"
 START = "start = (index * batch_size + rank * rows) * sequence_length"
 WINDOW = "shard[start : start + rows * sequence_length + 1].astype(np.int64)"
@@ -764,8 +766,150 @@ MILESTONE02 = {
     ),
 }  # fmt: skip
 
+SMALL = "b * A + c * (A @ A)"
+STEP = "a * X + B @ X"
+TALL_ONLY = "math.sqrt(max(1, rows / cols))"
+IN_BLOCKS = "in_blocks = list(model.h.parameters())"
+SCALARS = "[p for p in in_blocks if p.dim() < 2] + [model.skip_weights]"
+MATRICES = "[p for p in in_blocks if p.dim() == 2]"
+FOUR_LISTS = "return [model.wte.weight], [model.lm_head.weight], scalars, matrices"
+DONE = "min(step / args.momentum_warmup_iters, 1.0)"
+RAMP = "args.momentum_start + done * (args.momentum - args.momentum_start)"
+AT_ZERO = 'name.endswith("c_proj.weight") or name == "lm_head.weight"'
+
+
+def at_zero(condition: str) -> tuple[tuple[str, str], ...]:
+    """init_weights with another condition on the name of what starts at 0."""
+    return ((AT_ZERO, condition),)
+
+
+def head_drawn(new: str) -> tuple[tuple[str, str], ...]:
+    first = f'if name == "lm_head.weight":\n            {new}\n        elif {AT_ZERO}'
+    return ((f"if {AT_ZERO}", first),)
+
+
+def embedded(new: str) -> tuple[tuple[str, str], ...]:
+    """init_weights with other initial values of the table, an expression in p."""
+    return (("nn.init.normal_(p)", new),)
+
+
+def four(embedding: str, head: str, scalars: str, matrices: str) -> tuple[tuple[str, str], ...]:
+    return ((FOUR_LISTS, f"return {embedding}, {head}, {scalars}, {matrices}"),)
+
+
+def ramp(new: str) -> tuple[tuple[str, str], ...]:
+    """get_momentum with another line, an expression in `done`; right without a warm-up."""
+    return ((f"return {RAMP}", f"return {new} if args.momentum_warmup_iters else args.momentum"),)
+
+
+WTE, HEAD = "[model.wte.weight]", "[model.lm_head.weight]"
+MILESTONE04 = {
+    # init_weights
+    "the head drawn as a linear is by default, instead of 0": at_zero('name.endswith("c_proj.weight")'),
+    "the head normal with standard deviation 0.02, instead of 0": head_drawn("nn.init.normal_(p, std=0.02)"),
+    "the head from a standard normal distribution, like the embedding, instead of 0": head_drawn("nn.init.normal_(p, std=1.0)"),
+    "the embedding with standard deviation 0.02: what Adam adds to it is then far too much": embedded("nn.init.normal_(p, std=0.02)"),
+    "the embedding uniform within 1 / sqrt(D), as the tied table of milestone 02 was": (
+        ('elif name == "wte.weight"', 'elif name == "no such weight"'),
+    ),
+    "the embedding with standard deviation 1 / sqrt(D) instead of 1": embedded("nn.init.normal_(p, std=1 / math.sqrt(p.size(1)))"),
+    "the embedding starts at 0 as well: no gradient gets through, nothing is ever learned": embedded("p.data.zero_()"),
+    "no projection starts at 0: only the head does": at_zero('name == "lm_head.weight"'),
+    "attn.c_proj does not start at 0, only mlp.c_proj does": at_zero('"mlp.c_proj" in name or "head" in name'),
+    "mlp.c_proj does not start at 0, only attn.c_proj does": at_zero('"attn.c_proj" in name or "head" in name'),
+    "c_fc starts at 0 too: the MLP is 0, and its gradients are, for ever": at_zero(f'{AT_ZERO} or "c_fc" in name'),
+    "c_v starts at 0 too: attention is 0, and its gradients are, for ever": at_zero(f'{AT_ZERO} or "c_v" in name'),
+    "lambdas swapped, (0, 1): every block begins with the embedding, and forgets the stream": (("[1.0, 0.0]", "[0.0, 1.0]"),),
+    "lambdas (0.5, 0.5) instead of (1, 0)": (("[1.0, 0.0]", "[0.5, 0.5]"),),
+    "lambdas (1, 1) instead of (1, 0)": (("[1.0, 0.0]", "[1.0, 1.0]"),),
+    "lambdas (0, 0) instead of (1, 0): every block throws the stream away": (("[1.0, 0.0]", "[0.0, 0.0]"),),
+    "lamb 0 instead of 0.5: no first values to begin with": (("nn.init.constant_(p, 0.5)", "nn.init.constant_(p, 0.0)"),),
+    "lamb 1 instead of 0.5: the first values alone, and none of a block's own": (
+        ("nn.init.constant_(p, 0.5)", "nn.init.constant_(p, 1.0)"),
+    ),
+    "skip_weights 0 instead of 1: no skips to begin with": (("nn.init.ones_(p)", "p.data.zero_()"),),
+    "skip_weights 0.5 instead of 1": (("nn.init.ones_(p)", "p.data.fill_(0.5)"),),
+    "bound 1 / sqrt(out) instead of 1 / sqrt(in): weights are stored (out, in)": ((BOUND, BOUND.replace("size(1)", "size(0)")),),
+    "bound 1 / in: the root is missing": ((BOUND, BOUND.replace("math.sqrt(p.size(1))", "p.size(1)")),),
+    "bound sqrt(3 / in): then the standard deviation, not the bound, is 1 / sqrt(in)": drawn("nn.init.uniform_(p, -bound * math.sqrt(3), bound * math.sqrt(3))"),
+    "from 0 to 1 / sqrt(in): no negative weights": drawn("nn.init.uniform_(p, 0.0, bound)"),
+    "normal with standard deviation 1 / sqrt(in) instead of uniform": drawn("nn.init.normal_(p, std=bound)"),
+    "linears normal with standard deviation 0.02, as in milestone 00": drawn("nn.init.normal_(p, std=0.02)"),
+    # zeropower_via_newtonschulz
+    **{m.says: MILESTONE01[m.says] for m in milestone01_muon.NEWTON_SCHULZ},
+    "c applied to A X instead of A A X": ((SMALL, "b * A + c * A"),),
+    "A * A, entry by entry, instead of the product A @ A": ((SMALL, "b * A + c * A.square()"),),
+    "a added to every entry of B, not to its diagonal: (a + B) X is not a X + B X": ((STEP, "(a + B) @ X"),),
+    "a X left out: B X alone": ((STEP, "B @ X"),),
+    "X B instead of B X: X X^T stands on the left, and fits there alone": ((STEP, "a * X + X @ B"),),
+    # update_scale
+    "rows and cols swapped: c_proj gets 2 and c_fc 1": ((TALL_ONLY, "math.sqrt(max(1, cols / rows))"),),
+    "milestone 01's scale kept, sqrt(max(rows, cols)): 28 to 55 times too large": ((TALL_ONLY, "max(rows, cols) ** 0.5"),),
+    "rows / cols: the root is missing": ((TALL_ONLY, "max(1, rows / cols)"),),
+    "sqrt(rows / cols) for wide matrices too: c_proj gets 0.5 instead of 1": ((TALL_ONLY, "(rows / cols) ** 0.5"),),
+    "the longer side by the shorter: wide matrices get more than 1 as well": ((TALL_ONLY, "math.sqrt(max(cols / rows, rows / cols))"),),
+    "min instead of max: tall matrices get 1, wide ones less": ((TALL_ONLY, TALL_ONLY.replace("max", "min")),),
+    "no scale: 1 for every matrix": ((TALL_ONLY, "1.0"),),
+    "// instead of /: the quotient is rounded down": ((TALL_ONLY, TALL_ONLY.replace("/", "//")),),
+    "sqrt(rows) for tall matrices: not divided by cols": ((TALL_ONLY, "math.sqrt(rows if rows > cols else 1)"),),
+    "another Muon's scale: 0.2 * sqrt(max(rows, cols))": ((TALL_ONLY, "max(rows, cols) ** 0.5 / 5"),),
+    "2 for every tall matrix, whatever its sides": ((TALL_ONLY, "1 + (rows > cols)"),),
+    # split_parameters
+    "skip_weights in no list: they do not belong to a block, and would stay 1 for ever": (
+        (SCALARS, SCALARS.replace(" + [model.skip_weights]", "")),
+    ),
+    "only skip_weights among the scalars: lambdas and lamb are in no list": ((SCALARS, "[model.skip_weights]"),),
+    "no scalars at all: lambdas, lamb and skip_weights would never change": ((SCALARS, "[]"),),
+    "lamb in no list: it has no dimension, and dim() == 1 leaves it out": ((SCALARS, SCALARS.replace("< 2", "== 1")),),
+    "lambdas among the matrices: whatever has a dimension goes to Muon": (
+        (SCALARS, SCALARS.replace("p.dim() < 2", "p.dim() == 0")),
+        (MATRICES, MATRICES.replace("p.dim() == 2", "p.dim() > 0")),
+    ),
+    "lamb and lambdas among the matrices: all of the blocks goes to Muon": (
+        (SCALARS, "[model.skip_weights]"),
+        (MATRICES, "in_blocks"),
+    ),
+    "skip_weights among the matrices": (
+        (SCALARS, SCALARS.replace(" + [model.skip_weights]", "")),
+        (MATRICES, f"{MATRICES} + [model.skip_weights]"),
+    ),
+    "the embedding left in the head's list, as while they were one table": four("[]", "[model.lm_head.weight, model.wte.weight]", "scalars", "matrices"),
+    "the head left in the embedding's list: it would learn far too fast": four("[model.lm_head.weight, model.wte.weight]", "[]", "scalars", "matrices"),
+    "embedding and head swapped": four(HEAD, WTE, "scalars", "matrices"),
+    "the head among the matrices too": four(WTE, HEAD, "scalars", "[*matrices, model.lm_head.weight]"),
+    "every matrix to Muon, both tables too: they are in two lists": four(WTE, HEAD, "scalars", "[p for p in model.parameters() if p.dim() == 2]"),
+    "scalars and matrices swapped": four(WTE, HEAD, "matrices", "scalars"),
+    "matrices first: the order is embedding, head, scalars, matrices": four("matrices", WTE, HEAD, "scalars"),
+    "the first block in no list": ((IN_BLOCKS, "in_blocks = list(model.h[1:].parameters())"),),
+    "the blocks' weights that start at 0, c_proj, in no list": (
+        (MATRICES, '[p for n, p in model.h.named_parameters() if p.dim() == 2 and "c_proj" not in n]'),
+    ),
+    "matrices gathered in a set: every process gets another order, and ranks then disagree": (
+        (MATRICES, "list({p for p in in_blocks if p.dim() == 2})"),
+    ),
+    # get_momentum
+    "the ramp reversed: from momentum down to momentum_start": ramp("args.momentum - done * (args.momentum - args.momentum_start)"),
+    "the ramp reversed: down to momentum_start, then a jump up to momentum": ramp(
+        "args.momentum - done % 1 * (args.momentum - args.momentum_start)"
+    ),
+    "a step early: computed from step + 1": ((DONE, DONE.replace("step", "(step + 1)")),),
+    "no warm-up: momentum from the first step on": ramp("args.momentum"),
+    "momentum_start for ever: it never rises": ramp("args.momentum_start"),
+    "momentum_start, then a jump to momentum: // instead of /, or no line at all": ((DONE, DONE.replace("/", "//")),),
+    "not stopped at 1: momentum goes on rising after the warm-up": ((DONE, "step / args.momentum_warmup_iters"),),
+    "over num_iterations instead of momentum_warmup_iters: too slowly": ((DONE, "step / args.num_iterations"),),
+    "0.85 and 0.95 written down instead of momentum_start and momentum": ((RAMP, "0.85 + 0.1 * done"),),
+    "500 steps written down instead of momentum_warmup_iters": ((DONE, "min(step / 500, 1.0)"),),
+    "from 0 instead of from momentum_start": ((RAMP, "done * args.momentum"),),
+    "momentum_start + part * momentum: their difference is what must be added": ((RAMP, "args.momentum_start + done * args.momentum"),),
+    "max instead of min: momentum at once, and more than that later": ((DONE, DONE.replace("min", "max")),),
+    "a step too short: divided by momentum_warmup_iters - 1": ((DONE, "min(step / (args.momentum_warmup_iters - 1), 1.0)"),),
+    "a warm-up of 0 steps not asked for: 0 / 0": ((f"{DONE} if args.momentum_warmup_iters else 1.0", DONE),),
+}  # fmt: skip
+
 TWINS = {
     "milestone00_baseline": MILESTONE00,
     "milestone01_muon": MILESTONE01,
     "milestone02_modern_arch": MILESTONE02,
+    "milestone04_unet_skips": MILESTONE04,
 }
