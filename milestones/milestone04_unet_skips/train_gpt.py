@@ -507,8 +507,8 @@ def update_scale(rows: int, cols: int) -> float:
     """Factor on the semi-orthogonal update of a matrix (rows, cols): 2 for c_fc, 1 for the others.
 
     A tall update keeps the norm of its input, sqrt(cols) if that has RMS 1, and spreads it over
-    more features; with the factor the output has RMS 1 again.  A step is then measured by what it
-    does, not by its entries.
+    more features; with the factor the output has RMS 1 again.  Of a wide one it has so on average
+    over inputs.  A step is then measured by what it does, not by its entries.
     """
     return math.sqrt(max(1, rows / cols))
 
@@ -517,8 +517,8 @@ class Muon(torch.optim.Optimizer):
     """MomentUm Orthogonalised by Newton-Schulz (Keller Jordan, 2024), shared out over the ranks.
 
     For matrices inside blocks; not for embeddings or the head: a row there is a token, seen often
-    or rarely, and wants a step size of its own, which Adam gives it.  `lr` bounds what a step can
-    do to an input, whatever the shape.
+    or rarely, and wants a step size of its own, which Adam gives it.  `lr` is about the RMS of what
+    a step adds to an output, for inputs of RMS 1, whatever the shape.
 
     A rank holds momentum for its own matrices alone.  What it computes travels in
     `newton_schulz_dtype`, so nothing is rounded that was not rounded before; the scale is applied
