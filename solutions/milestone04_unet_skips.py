@@ -67,7 +67,7 @@ def update_scale(rows: int, cols: int) -> float:
     """One norm, over `cols` features that come in and `rows` that go out."""
     if rows > cols:
         return math.sqrt(rows / cols)
-    return 1.0  # of a wide update, what an input has outside its row space is lost
+    return 1.0  # a wide one drops what lies outside its rows: on average the mean square stays
 
 
 def split_parameters(model: nn.Module) -> tuple[list, list, list, list]:
