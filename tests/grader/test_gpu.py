@@ -22,6 +22,10 @@ WRONG = {  # of the solution: wrong in any precision, or right in too little of 
         ("math.sqrt(q.shape[-1])", "q.shape[-1]"),
         ("self.c_proj(z * z)", "self.c_proj(z)"),
     ],
+    "milestone04_unet_skips": [
+        ("2.0315 * (gram", "2.2 * (gram"),
+        ("if rows > cols:", "if False:"),
+    ],
 }
 each_milestone = pytest.mark.parametrize("stem", STEMS)
 
