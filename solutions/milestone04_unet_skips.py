@@ -5,30 +5,90 @@ import math
 import torch
 from torch import Tensor, nn
 
-
-def CastedLinear(*args):
-    """PLACEHOLDER"""
-    raise NotImplementedError("milestone04.1 CastedLinear: not started")
+from milestones.milestone04_unet_skips.train_gpt import MLP, rms_norm, rotary
 
 
-def CausalSelfAttention(*args):
-    """PLACEHOLDER"""
-    raise NotImplementedError("milestone04.2 CausalSelfAttention: not started")
+class CastedLinear(nn.Module):
+    """A matrix of its own, and a copy of it in another dtype for each product."""
+
+    def __init__(self, in_features: int, out_features: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(out_features, in_features))  # init_weights fills it
+
+    def forward(self, x: Tensor) -> Tensor:
+        # The cast is an operation like others: its backward casts the gradient back.
+        W = self.weight.to(x.dtype)
+        return x @ W.mT
 
 
-def Block(*args):
-    """PLACEHOLDER"""
-    raise NotImplementedError("milestone04.3 Block: not started")
+class CausalSelfAttention(nn.Module):
+    """Attention spelled out, heads as an index h of its own: no dimension changes its place."""
+
+    def __init__(self, args):
+        super().__init__()
+        self.num_heads = args.num_heads
+        self.norm_eps = args.norm_eps
+        self.rotary_base = args.rotary_base
+        width = args.model_dim
+        self.c_q = CastedLinear(width, width)
+        self.c_k = CastedLinear(width, width)
+        self.c_v = CastedLinear(width, width)
+        self.c_proj = CastedLinear(width, width)
+        self.lamb = nn.Parameter(torch.empty(()))
+
+    def forward(self, x: Tensor, v1: Tensor | None) -> tuple[Tensor, Tensor]:
+        T = x.shape[1]
+        q, k, v = self.heads(self.c_q(x)), self.heads(self.c_k(x)), self.heads(self.c_v(x))
+        q, k = rms_norm(q, self.norm_eps), rms_norm(k, self.norm_eps)
+        q, k = rotary(q, self.rotary_base), rotary(k, self.rotary_base)  # at least float32 now
+        if v1 is None:
+            v1 = v  # this is the first block: it mixes its values with themselves
+        mixed = v + self.lamb * (v1 - v)  # of v1 the part lamb, of v what is left
+        scores = torch.einsum("bihd,bjhd->bhij", q, k) / math.sqrt(q.shape[-1])
+        past = torch.ones(T, T, dtype=torch.bool, device=x.device).tril()
+        weights = scores.where(past, -torch.inf).softmax(dim=-1)  # (B, H, T, T)
+        y = torch.einsum("bhij,bjhd->bihd", weights.type_as(mixed), mixed)  # in x's dtype again
+        return self.c_proj(y.flatten(2)), v1
+
+    def heads(self, x: Tensor) -> Tensor:
+        return x.unflatten(2, (self.num_heads, -1))
 
 
-def softcap(*args):
-    """PLACEHOLDER"""
-    raise NotImplementedError("milestone04.4 softcap: not started")
+class Block(nn.Module):
+    """Three sentences about the stream."""
+
+    def __init__(self, args):
+        super().__init__()
+        self.norm_eps = args.norm_eps
+        self.attn = CausalSelfAttention(args)
+        self.mlp = MLP(args)
+        self.lambdas = nn.Parameter(torch.empty(2))
+
+    def forward(self, x: Tensor, x0: Tensor, v1: Tensor | None) -> tuple[Tensor, Tensor]:
+        keep, renew = self.lambdas  # each of shape (): such a number leaves x its dtype
+        start = keep * x + renew * x0
+        attended, v1 = self.attn(rms_norm(start, self.norm_eps), v1)
+        middle = start + attended
+        return middle + self.mlp(rms_norm(middle, self.norm_eps)), v1
 
 
-def unet(*args):
-    """PLACEHOLDER"""
-    raise NotImplementedError("milestone04.5 unet: not started")
+def softcap(logits: Tensor, cap: float) -> Tensor:
+    """tanh is the identity near 0 and goes to 1: measured in caps, so are the logits."""
+    in_caps = logits / cap
+    return in_caps.tanh() * cap
+
+
+def unet(blocks: nn.ModuleList, skip_weights: Tensor, x0: Tensor) -> Tensor:
+    """Keep what every block made; mirrored means that the two numbers add up to L - 1."""
+    L = len(blocks)
+    made = []
+    x, v1 = x0, None
+    for i in range(L):
+        if i >= L // 2:
+            x = x + skip_weights[i - L // 2] * made[L - 1 - i]
+        x, v1 = blocks[i](x, x0, v1)
+        made.append(x)
+    return x
 
 
 def init_weights(model: nn.Module) -> None:
