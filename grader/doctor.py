@@ -12,7 +12,7 @@ import torch.distributed as dist
 from data.shards import ShardError, read_shard
 from grader.judge import TOLERANCE, curve_of, in_words, load, script_of
 from grader.marks import curve_distance, stored
-from grader.ranks import run_both
+from grader.ranks import Seat, meet, run_ranks
 from grader.verdict import Failed
 from milestones.harness import UsageError
 from milestones.harness.injection import ROOT
@@ -84,17 +84,16 @@ def arithmetic() -> str:
     return f"loss curves reproduce to {gap:.0e} (allowed {TOLERANCE:.0e})"
 
 
-def meet(rank: int, store: str, place) -> float:
-    dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+def add_up(seat: Seat) -> float:
+    meet(seat)
     x = torch.ones(1)
     dist.all_reduce(x)
-    dist.destroy_process_group()
     return x.item()
 
 
 def two_ranks() -> str:
     try:
-        sums = run_both(meet, seconds=20)
+        sums = run_ranks(add_up, seconds=20)
     except Failed as failed:
         raise Fix(
             f"two processes cannot talk ({'; '.join(failed.verdict.lines)}): "

@@ -10,8 +10,7 @@ A task runs in a child process of its own, so that nothing a learner's code does
 import importlib
 import inspect
 import re
-import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -20,11 +19,12 @@ import numpy as np
 import torch
 
 from grader.cost import too_much, with_flops
+from grader.crash import crash, error_text, frames, is_todo
 from grader.gpu import check_low_precision
 from grader.marks import RADIUS, Mark, curve_distance, mark_of, stored
 from grader.observe import observed
 from grader.processes import in_child
-from grader.ranks import compare, run_both, run_rank
+from grader.ranks import Seat, compare, run_rank, run_ranks
 from grader.units import Beside
 from grader.verdict import PASSED, Failed, Verdict
 from grader.words import Wrong, also, common_factor, describe, difference, flat, heading, shown
@@ -199,10 +199,6 @@ def other_kind(call: str, ours, theirs) -> list[str] | None:
     return ["SHAPE", *lines]
 
 
-def error_text(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
-
-
 def recognised(stem: str, name: str, outputs: list[tuple[str, object]]) -> list[str]:
     """The mistakes that leave these unit outputs; usually one, or none."""
     seen, marks = mark_of(outputs), stored(stem)["marks"].get(name, {})
@@ -290,35 +286,6 @@ def in_words(stem: str, name: str, target: str) -> Iterator[None]:
         raise crash(error, path) from None
 
 
-def frames(error: BaseException | None, path: Path) -> list[traceback.FrameSummary]:
-    """The learner's own frames of a traceback."""
-    seen = traceback.extract_tb(error.__traceback__) if error else []
-    return [frame for frame in seen if frame.filename == str(path)]
-
-
-def is_todo(error: BaseException, path: Path) -> bool:
-    """Whether the learner's file says so itself: torch raises NotImplementedError too."""
-    own = frames(error, path)
-    return isinstance(error, NotImplementedError) and bool(own) and own[-1].line.startswith("raise")
-
-
-def crash(error: BaseException, path: Path, known: Sequence[str] = ()) -> Failed:
-    """The learner's own frames of a traceback, and the error."""
-    own = frames(error, path)
-    where = list(dict.fromkeys(f"{shown(path)}:{f.lineno}   {f.line}" for f in own))
-    if not own:
-        where = ["What came back could not be used: is it what the docstring says?"]
-    lines = [*known, *getattr(error, "__notes__", ()), *where, error_text(error)]
-    size = re.search(r"shape '\[([\d, ]+)\]' is invalid for input of size (\d+)", str(error))
-    if size and np.prod([int(n) for n in size[1].split(",")]) == int(size[2]) + 1:
-        lines.append(f"{size[2]} is one number short of that.")
-    if own and "must match the size" in str(error) and re.search(r"\bin\b", own[-1].line):
-        lines.append("`in` compares tensors entry by entry: ask with `is`, or compare id()s.")
-    if "Use .reshape(...) instead" in str(error):
-        lines.append("Torch's advice hides the question: are the dimensions in the order you mean?")
-    return Failed("CRASH", *lines)
-
-
 def judge_here(stem: str, name: str, target: str) -> list[str]:
     """Judge one task in this process: what to say of a right one.  Raises Failed."""
     script = script_of(stem)
@@ -337,17 +304,17 @@ def judge_here(stem: str, name: str, target: str) -> list[str]:
         return lines
 
 
-def rank_here(rank: int, store: str, place, stem: str, name: str, target: str) -> dict:
+def rank_here(seat: Seat, stem: str, name: str, target: str) -> dict:
     """The same task as one of two ranks."""
     script = script_of(stem)
     with in_words(stem, name, target):
         learner = load_implementation(target, script)
-        return run_rank(rank, store, place, script, learner, [name] if name else None)
+        return run_rank(seat, script, learner, [name] if name else None)
 
 
 def judge_two_ranks(stem: str, name: str, target: str, seconds: float) -> list[str]:
     """T5, of a task that is right on one rank.  Raises Failed."""
-    ranks, known = run_both(rank_here, stem, name, target, seconds=seconds), stored(stem)
+    ranks, known = run_ranks(rank_here, stem, name, target, seconds=seconds), stored(stem)
     return compare(ranks, known["curve"], known["traffic"], TOLERANCE)
 
 

@@ -3,7 +3,9 @@
 import json
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 
 import torch
@@ -21,8 +23,10 @@ def warm_up() -> None:
     torch.optim.AdamW([p]).step()
 
 
-def work(function: Callable, args: tuple, pipe) -> None:
+def work(function: Callable, args: tuple, pipe, leads: bool, linger: bool) -> None:
     """In the child: send what function(*args) returns, or the verdict that it raised."""
+    if leads:
+        os.setpgid(0, 0)
     torch.set_num_threads(1)
     try:
         answer = {"value": function(*args)}
@@ -31,18 +35,27 @@ def work(function: Callable, args: tuple, pipe) -> None:
     except SystemExit:
         answer = {"verdict": ["ENDED", ["sys.exit was called: return a value instead"]]}
     pipe.send(json.dumps(answer))
-    pipe.close()
+    if linger:
+        signal.pause()
 
 
 class Child:
-    """function(*args) in a forked process; the answer must be JSON."""
+    """function(*args) in a forked process; the answer must be JSON.
 
-    def __init__(self, function: Callable, *args):
+    A child may have children: it leads a process group, and end() ends them all.  With `linger` it
+    stays until end(), its connections open.
+    """
+
+    def __init__(self, function: Callable, *args, linger: bool = False):
         warm_up()
         self.pipe, send = CONTEXT.Pipe(duplex=False)
-        self.process = CONTEXT.Process(target=work, args=(function, args, send), daemon=True)
+        self.leads = multiprocessing.parent_process() is None
+        self.process = CONTEXT.Process(target=work, args=(function, args, send, self.leads, linger))
         self.process.start()
         send.close()
+        if self.leads:
+            with suppress(OSError):  # here as well: whoever comes first
+                os.setpgid(self.process.pid, 0)
 
     def result(self):
         """Its answer.  Raises Failed with the verdict it ended with instead."""
@@ -58,7 +71,8 @@ class Child:
         return answer["value"]
 
     def end(self) -> None:
-        self.process.kill()
+        with suppress(ProcessLookupError, PermissionError):  # macOS's answer for a zombie
+            os.killpg(self.process.pid, signal.SIGKILL) if self.leads else self.process.kill()
         self.process.join()
         self.pipe.close()
 

@@ -1,10 +1,14 @@
-"""The exact run on two ranks of one machine (gloo): same curve, same weights, same traffic."""
+"""Several ranks on one machine (gloo): a training run on two of them, or a unit call on any number.
+
+A rank is a process.  Shared memory tells where each one is, so that a hang can be explained.
+"""
 
 import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +18,7 @@ import torch
 import torch.distributed as dist
 
 from grader.cost import ALLOWED
+from grader.crash import crash, is_todo
 from grader.observe import observed
 from grader.processes import CONTEXT, Child
 from grader.verdict import Failed
@@ -21,10 +26,21 @@ from grader.words import shown
 from milestones.harness import replay
 from milestones.harness.ranks import Ranks
 
+QUIET = 3  # seconds after which ranks that all wait in a collective will not go on
 COLLECTIVES = (
     "all_reduce", "reduce", "broadcast", "all_gather", "all_gather_into_tensor", "reduce_scatter",
     "reduce_scatter_tensor", "all_to_all", "all_to_all_single", "gather", "scatter", "barrier",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Seat:
+    """What a rank is told when it starts."""
+
+    rank: int
+    world_size: int
+    store: str  # a file at which the ranks meet
+    place: object  # shared memory for where it is
 
 
 class Waiting:
@@ -79,19 +95,21 @@ class Traffic:
             yield
 
 
-def run_rank(rank: int, store: str, place, script: ModuleType, learner, names) -> dict:
-    """One rank's part of the exact run: its curve, two sums of each weight, its traffic.
+def meet(seat: Seat) -> None:
+    """Join the other ranks.  Nobody leaves: whoever did would break the others' connections."""
+    meeting = {"init_method": f"file://{seat.store}", "world_size": seat.world_size}
+    dist.init_process_group("gloo", rank=seat.rank, **meeting)
 
-    store: a file both ranks meet at; place: shared memory for where this rank is.
-    """
-    traffic = Traffic(place, Path(learner.__file__ if learner else ""))
-    dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+
+def run_rank(seat: Seat, script: ModuleType, learner, names) -> dict:
+    """One rank's part of the exact run: its curve, two sums of each weight, its traffic."""
+    traffic = Traffic(seat.place, Path(learner.__file__ if learner else ""))
+    meet(seat)
     traffic.say("is in the training run")
     with traffic.counted(), observed() as seen:
-        ranks = Ranks(rank, 2, torch.device("cpu"))
+        ranks = Ranks(seat.rank, seat.world_size, torch.device("cpu"))
         rows = replay(script, learner=learner, names=names, ranks=ranks)
     traffic.say("has finished")
-    dist.destroy_process_group()
     weights = {n: [p.sum().item(), p.norm().item()] for n, p in seen.model.named_parameters()}
     return {
         "val": [row.val_loss for row in rows if row.step % 20 == 0],
@@ -101,30 +119,86 @@ def run_rank(rank: int, store: str, place, script: ModuleType, learner, names) -
     }
 
 
-def run_both(function: Callable, *args, seconds: float) -> list[dict]:
-    """What function(rank, store, place, *args) returns on ranks 0 and 1.
+def unit_rank(seat: Seat, function: Callable, path: Path) -> dict:
+    """One rank's part of a unit call.  Raises Failed: TODO or CRASH, with lines of `path`."""
+    torch.use_deterministic_algorithms(True, warn_only=True)  # fills a torch.empty with nan
+    traffic = Traffic(seat.place, path)
+    meet(seat)
+    traffic.say("is at work")
+    try:
+        with traffic.counted():
+            found = function(seat.rank, seat.world_size, traffic)
+    except Exception as error:
+        if is_todo(error, path):
+            raise Failed("TODO", str(error)) from None
+        error.add_note(f"on ranks   rank {seat.rank} of {seat.world_size}")
+        raise crash(error, path) from None
+    traffic.say("has finished")
+    return packed(found)
+
+
+def on_ranks(world_size: int, function: Callable, path: Path) -> list:
+    """What function(rank, world_size, traffic) returns on each rank; tensors are welcome.
+
+    path: the learner's file.  Raises Failed: a rank's own verdict, or HANG.
+    """
+    ranks = run_ranks(unit_rank, function, path, world_size=world_size, seconds=4 * QUIET)
+    return [unpacked(found) for found in ranks]
+
+
+def packed(value):
+    """As JSON: tensors become lists of numbers with a dtype."""
+    if isinstance(value, torch.Tensor):
+        return {"tensor": value.tolist(), "dtype": str(value.dtype).removeprefix("torch.")}
+    if isinstance(value, dict):
+        return {key: packed(item) for key, item in value.items()}
+    return [packed(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def unpacked(value):
+    """The inverse of `packed`."""
+    if isinstance(value, dict) and "tensor" in value:
+        return torch.tensor(value["tensor"], dtype=getattr(torch, value["dtype"]))
+    if isinstance(value, dict):
+        return {key: unpacked(item) for key, item in value.items()}
+    return [unpacked(item) for item in value] if isinstance(value, list) else value
+
+
+def run_ranks(function: Callable, *args, world_size: int = 2, seconds: float) -> list:
+    """What function(seat, *args) returns on every rank.
 
     Raises Failed: a rank's own verdict, or HANG, which says where each of them waits.
     """
-    places = [CONTEXT.Array("c", 256) for _ in range(2)]
-    deadline = time.monotonic() + seconds
+    places = [CONTEXT.Array("c", 256) for _ in range(world_size)]
     with tempfile.TemporaryDirectory() as folder:
-        children = [Child(function, i, f"{folder}/store", places[i], *args) for i in range(2)]
+        seats = [Seat(i, world_size, f"{folder}/store", place) for i, place in enumerate(places)]
+        children = [Child(function, seat, *args, linger=True) for seat in seats]
         try:
-            waited_for = {child.pipe: child for child in children}
-            while waited_for:
-                ready = wait(list(waited_for), timeout=max(0.0, deadline - time.monotonic()))
-                if not ready:
-                    where = [f"rank {i} {place.value.decode()}" for i, place in enumerate(places)]
-                    rule = "every rank must make the same collective calls in the same order"
-                    raise Failed("HANG", *where, f"No end after {seconds:.0f} s: {rule}.")
-                for pipe in ready:
-                    child = waited_for.pop(pipe)
-                    child.answer = child.result()
-            return [child.answer for child in children]
+            return results(children, places, seconds)
         finally:
             for child in children:
                 child.end()
+
+
+def results(children: list[Child], places: list, seconds: float) -> list:
+    """The answers of all ranks.  Raises Failed."""
+    waited_for, answers = {child.pipe: i for i, child in enumerate(children)}, {}
+    deadline, seen, since = time.monotonic() + seconds, [], 0.0
+    while waited_for:
+        ready = wait(list(waited_for), timeout=0.1)
+        for pipe in ready:
+            rank = waited_for.pop(pipe)
+            answers[rank] = children[rank].result()
+        now, words = time.monotonic(), [place.value.decode() for place in places]
+        if ready or words != seen:
+            seen, since = words, now
+        stuck = all(words[rank].startswith("waits in") for rank in waited_for.values())
+        limit = seconds if now > deadline else QUIET
+        if now > deadline or (stuck and now > since + QUIET):
+            where = [f"rank {i} {text}" for i, text in enumerate(words)]
+            rule = "every rank must make the same collective calls in the same order"
+            raise Failed("HANG", *where, f"No end after {limit:.0f} s: {rule}.")
+    return [answers[rank] for rank in range(len(children))]
 
 
 def compare(ranks: list[dict], curve: list[float], traffic: dict, tolerance: float) -> list[str]:

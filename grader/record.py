@@ -13,7 +13,7 @@ from tqdm import tqdm
 from grader.judge import curve_of, script_of, unit_outputs
 from grader.marks import FOLDER, mark_of
 from grader.mistakes import edited
-from grader.ranks import run_both, run_rank
+from grader.ranks import run_rank, run_ranks
 from milestones.table import milestones
 
 
@@ -22,7 +22,7 @@ def record(stem: str) -> dict:
     solution = importlib.import_module(f"solutions.{stem}")
     mistakes = importlib.import_module(f"grader.mistakes.{stem}").MISTAKES
     content = {"curve": curve_of(stem, None, None), "curves": {}, "marks": {}}
-    ranks = run_both(run_rank, script_of(stem), None, None, seconds=120)
+    ranks = run_ranks(run_rank, script_of(stem), None, None, seconds=120)
     content["traffic"] = ranks[0]["traffic"]
     for name in script_of(stem).EXERCISES:
         content["marks"][name] = {}

@@ -9,6 +9,7 @@ tests/test_pages.py refuses a figure that stands anywhere else.
 """
 
 import csv
+import importlib
 import re
 import statistics
 import sys
@@ -16,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
 import tyro
 
 from data.fineweb import SHARD_TOKENS, shards_read
@@ -31,7 +33,6 @@ from milestones.table import Milestone, milestones
 BLOCK = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 PRICE = 3.0  # dollars a GPU and hour, an example; milestones/launch/README.md lists real ones
 TITLES = {  # of the milestones that do not exist yet
-    "milestone03_distributed_muon": "Newton-Schulz shared out over the GPUs",
     "milestone05_flex_attention": "one packed sequence, document mask, sliding window",
     "milestone06_flash_attention_3": "variable-length attention, value embeddings, FP8 head",
     "milestone07_gradient_communication": "buckets, hooks, reduce-scatter and all-gather",
@@ -243,6 +244,41 @@ def cost(milestone: Milestone) -> str:
     )
 
 
+def shares(milestone: Milestone) -> str:
+    """What a GPU computes, keeps and exchanges in a step of the record, counted from its shapes."""
+    script = importlib.import_module(f"milestones.{milestone.stem}.train_gpt")
+    args = script.PRESETS["record"]
+    with torch.device("meta"):
+        model = script.GPT(args)
+    _, matrices = script.split_parameters(model)
+    owned = defaultdict(list)
+    for p, (owner, _, _) in zip(
+        matrices, script.flat_layout(matrices, PUBLISHED_GPUS), strict=True
+    ):
+        owned[owner].append(p)
+    most = max(owned.values(), key=newton_schulz_flops)  # whom the others wait for
+    gradients = 4 * sum(p.numel() for p in model.parameters())
+    updates = sum(p.numel() for p in matrices)
+    flops = args.newton_schulz_steps * newton_schulz_flops(matrices) / 1e12
+    share = args.newton_schulz_steps * newton_schulz_flops(most) / 1e12
+    rows = [
+        f"| a step of the record, on each of {PUBLISHED_GPUS} GPUs | before | now |",
+        "| --- | --- | --- |",
+        f"| matrices orthogonalised | {len(matrices)} | {len(most)} |",
+        f"| FLOPs of Newton-Schulz, 10^12 | {flops:.2f} | {share:.2f} |",
+        f"| momentum kept, float32 | {4 * updates / 1e6:.0f} MB | "
+        f"{4 * sum(p.numel() for p in most) / 1e6:.0f} MB |",
+        "| all-reduced: gradients, float32" + f" | {gradients / 1e6:.0f} MB" * 2 + " |",
+        f"| all-reduced: updates, {args.newton_schulz_dtype} | | {2 * updates / 1e6:.0f} MB |",
+    ]
+    return "\n".join(rows) + "\n\nCounted from the shapes of the model, not measured."
+
+
+def newton_schulz_flops(matrices: list[torch.Tensor]) -> int:
+    """Of one iteration on each: three products on the shorter side, 2 FLOPs a multiplication."""
+    return sum(6 * min(p.shape) ** 2 * max(p.shape) for p in matrices)
+
+
 def tasks(milestone: Milestone) -> str:
     """The exercises, with what they cost."""
     lines = ["| | task | minutes | lines |", "| --- | --- | --- | --- |"]
@@ -258,8 +294,9 @@ README: dict[str, Callable[[], str]] = {
 }  # fmt: skip
 PAGE: dict[str, Callable[[Milestone], str]] = {
     "delta": delta, "commands": commands, "cost": cost, "published": published, "curve": curve,
-    "measured": measured, "tasks": tasks,
+    "measured": measured, "shares": shares, "tasks": tasks,
 }  # fmt: skip
+ONE_PAGE = {"shares": "milestone03_distributed_muon"}  # blocks that no other page has
 
 # ------------------------------------------------------------------------------------------- pages
 

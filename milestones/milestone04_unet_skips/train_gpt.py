@@ -550,14 +550,14 @@ class Muon(torch.optim.Optimizer):
         self.updates.zero_()  # what others own must be 0 here: the all-reduce below adds
         for p, (owner, start, end) in zip(group["params"], self.layout, strict=True):
             if owner == self.rank:
-                self.updates[start:end] = self.orthogonalized(p, group).flatten()
+                self.updates[start:end] = self._orthogonalized(p, group).flatten()
         if self.world_size > 1:
             dist.all_reduce(self.updates)  # one call for all matrices, and every rank gets there
         for p, (_, start, end) in zip(group["params"], self.layout, strict=True):
             update = self.updates[start:end].view_as(p).to(p.dtype)
             p.add_(update, alpha=-group["lr"] * update_scale(*p.shape))
 
-    def orthogonalized(self, p: Tensor, group: dict) -> Tensor:
+    def _orthogonalized(self, p: Tensor, group: dict) -> Tensor:
         """Update of a matrix that this rank owns: same shape, in `newton_schulz_dtype`."""
         state, mu = self.state[p], group["momentum"]
         if not state:

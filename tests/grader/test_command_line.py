@@ -94,7 +94,7 @@ def test_the_doctor_says_what_to_do(monkeypatch):
     def fail(*args, **kwargs):
         raise Failed("HANG", "rank 0 is silent")
 
-    monkeypatch.setattr(doctor, "run_both", fail)
+    monkeypatch.setattr(doctor, "run_ranks", fail)
     found = [line for well, line in doctor.examine() if not well]
     assert len(found) == 4
     cures = ("3.11, 3.12 or 3.13 is needed", "want 1 GB", "please report it", "GLOO_SOCKET_IFNAME")

@@ -766,6 +766,196 @@ MILESTONE02 = {
     ),
 }  # fmt: skip
 
+NOTED = "layout.append((index % world_size, start, start + p.numel()))"
+MOVED_ON = "        start += p.numel()\n    return layout"
+
+EMPTIED = (
+    "        self.updates.zero_()  # what others own must be 0 here: the all-reduce below adds\n"
+)
+RANKS = "self.rank, self.world_size = rank, world_size\n"
+WRITTEN = "self.updates[start:end] = self._orthogonalized(p, group).flatten()"
+REDUCED = "dist.all_reduce(self.updates)"
+SEEN = "update = self.updates[start:end].view_as(p).to(p.dtype)"
+FACTOR = "scale = math.sqrt(max(p.shape))"
+SUBTRACTED = 'p.add_(update, alpha=-group["lr"] * scale)'
+LOOKED_UP = 'state, mu = self.state[p], group["momentum"]'
+BEGUN = 'state["momentum_buffer"] = torch.zeros_like(p)'
+SUMMED = 'M = state["momentum_buffer"].mul_(mu).add_(p.grad)'
+AHEAD = 'U = p.grad + mu * M if group["nesterov"] else M'
+
+FLAT_ZEROS = "flat = matrices[0].new_zeros(sum(p.numel() for p in matrices))"
+FLAT_REDUCED = "dist.all_reduce(flat)"
+CUT_UP = "[flat[start:end].view_as(p) for p, (_, start, end) in zip(matrices, layout, strict=True)]"
+OTHERS_POPPED = "muon.state.pop(p, None)"
+
+
+def noting(place: str) -> tuple[tuple[str, str], ...]:
+    """A layout with other entries: (owner, start, end) as an expression."""
+    return ((NOTED, f"layout.append(({place}))"),)
+
+
+def writing_at(start: str) -> tuple[tuple[str, str], ...]:
+    """This rank's updates one behind the other, from an offset of its own."""
+    new = WRITTEN.replace("start:end", "at : at + p.numel()")
+    return (
+        (EMPTIED, f"{EMPTIED}        at = {start}\n"),
+        (WRITTEN, f"{new}\n                at += p.numel()"),
+    )
+
+
+MILESTONE03 = {
+    # flat_layout
+    "runs of neighbouring matrices to each owner; ranks should take turns, matrix by matrix": noting("world_size * index // len(matrices), start, start + p.numel()"),
+    "index // world_size instead of index % world_size: owners that are no ranks": noting("index // world_size, start, start + p.numel()"),
+    "owners counted from 1: ranks count from 0": noting("index % world_size + 1, start, start + p.numel()"),
+    "rank 0 owns everything: nothing is shared out": noting("0, start, start + p.numel()"),
+    "owners take turns from the largest matrix to the smallest, not in the order of the list": (
+        (NOTED, f"before = sum((q.numel(), -i) > (p.numel(), -index) for i, q in enumerate(matrices))\n        {NOTED.replace('index %', 'before %')}"),
+    ),
+    "the offset moves on only for matrices of the same owner: places of two owners overlap": (
+        (NOTED, f"start = sum(q.numel() for q in matrices[index % world_size : index : world_size])\n        {NOTED}"),
+    ),
+    "the length of a place instead of its end": noting("index % world_size, start, p.numel()"),
+    "end counted as the last entry itself: updates[start:end] would leave it out": noting("index % world_size, start, start + p.numel() - 1"),
+    "places counted in rows, not in entries: len(p) or p.shape[0] instead of p.numel()": (
+        (NOTED, NOTED.replace("p.numel()", "len(p)")),
+        (MOVED_ON, MOVED_ON.replace("p.numel()", "len(p)")),
+    ),
+    "every place starts at 0: the offset never moves on": ((MOVED_ON, "    return layout"),),
+    "the offset moves on before it is noted: a place starts where it should end": (
+        (NOTED, f"start += p.numel()\n        {NOTED}"),
+        (MOVED_ON, "    return layout"),
+    ),
+    "the owner last: (start, end, owner) instead of (owner, start, end)": noting("start, start + p.numel(), index % world_size"),
+    "places as long as the largest matrix's: gaps behind the others": (
+        (MOVED_ON, MOVED_ON.replace("p.numel()", "max(q.numel() for q in matrices)")),
+    ),
+    "all places of rank 0 first, then rank 1's: they should lie in the order of the list": (
+        (NOTED, f"start = sum(q.numel() for i, q in enumerate(matrices) if (i % world_size, i) < (index % world_size, index))\n        {NOTED}"),
+    ),
+    # Muon
+    "the mean over the ranks instead of the sum: all but one hold zeros, updates are too small": (
+        (REDUCED, f"{REDUCED}\n            self.updates /= self.world_size"),
+    ),
+    "places of others left uninitialised (torch.empty): what lies in memory there is added": (
+        (EMPTIED, "        self.updates = torch.empty_like(self.updates)\n"),
+    ),
+    "the buffer kept and not set to 0 again: last step's updates of others are added": ((EMPTIED, ""),),
+    "the offset moves on only for what this rank owns: ranks write into each other's places": writing_at("0"),
+    "applied twice by the owner: at once, and again when the update comes back": (
+        (WRITTEN, f"{WRITTEN}\n                p.sub_(self.updates[start:end].view_as(p).to(p.dtype), alpha=group['lr'] * math.sqrt(max(p.shape)))"),
+    ),
+    "a rank updates only what it owns: the others' updates do not arrive, or are not applied": (
+        (SEEN, f"if _ != self.rank:\n                continue\n            {SEEN}"),
+    ),
+    "momentum kept on every rank for every matrix: it is the owner's alone": (
+        (WRITTEN, f"{WRITTEN}\n            else:\n                M = self.state[p].setdefault('momentum_buffer', torch.zeros_like(p))\n                M.mul_(group['momentum']).add_(p.grad)"),
+    ),
+    "milestone 02's Muon: every rank computes every update, nothing is shared out": (
+        ("if owner == self.rank:", "if owner is not None:"),
+        (REDUCED, "self.updates.clone()"),
+    ),
+    "scaled before Newton-Schulz, which divides by the norm: the scale is lost": (
+        ("return zeropower_via_newtonschulz(U, *self", "return zeropower_via_newtonschulz(U * math.sqrt(max(U.shape)), *self"),
+        (FACTOR, "scale = 1.0"),
+    ),
+    "scaled before it travels: rounded once more in newton_schulz_dtype, as upstream did": (
+        (WRITTEN, f"{WRITTEN} * math.sqrt(max(p.shape))"),
+        (FACTOR, "scale = 1.0"),
+    ),
+    "lr multiplied in before it travels: rounded once more in newton_schulz_dtype": (
+        (WRITTEN, f"{WRITTEN} * group['lr']"),
+        (SUBTRACTED, "p.sub_(update, alpha=scale)"),
+    ),
+    "the update not cast back to the dtype of W: lr and scale are applied in newton_schulz_dtype": (
+        (SEEN, SEEN.removesuffix(".to(p.dtype)")),
+        (SUBTRACTED, 'p.sub_(update * (group["lr"] * scale))'),
+    ),
+    "all_reduce called with world_size 1 too, where there is no process group": (("if self.world_size > 1:", "if self.world_size:"),),
+    "a rank that owns nothing returns early and misses the collective: all others wait for it": (
+        (EMPTIED, f"{EMPTIED}        if self.rank >= len(self.layout):\n            return\n"),
+    ),
+    'momentum under another key than "momentum_buffer": a checkpoint does not find it': (
+        (BEGUN, BEGUN.replace("momentum_buffer", "M")),
+        (SUMMED, SUMMED.replace("momentum_buffer", "M")),
+    ),
+    "momentum in an attribute of its own, not in self.state: a checkpoint does not find it": (
+        (RANKS, f"{RANKS}        self.kept = {{}}\n"),
+        (LOOKED_UP, LOOKED_UP.replace("self.state[p]", "self.kept.setdefault(p, {})")),
+    ),
+    "updates put together rank after rank, although their places go matrix by matrix": writing_at("sum(b - a for owner, a, b in self.layout if owner < self.rank)"),
+    "the buffer broadcast from rank 0: what others own gets no update": (
+        (REDUCED, "dist.broadcast(self.updates, 0)"),
+    ),
+    "written into the buffer column by column and read row by row": (
+        (WRITTEN, WRITTEN.replace(".flatten()", ".T.flatten()")),
+    ),
+    "no look-ahead: none, or with the old buffer, or with a gradient already cleared": ((AHEAD, "U = M"),),
+    "Nesterov always, whatever the argument says": ((AHEAD, "U = p.grad + mu * M"),),
+    "an averaging buffer, (1 - mu) G, in a look-ahead made for a summing one": (
+        (SUMMED, SUMMED.replace("p.grad", "p.grad, alpha=1 - mu")),
+    ),
+    "the buffer overwritten by the look-ahead": ((AHEAD, f"{AHEAD}\n        M.copy_(U)"),),
+    "the buffer is not kept: every step begins with an empty one": (
+        (AHEAD, f"{AHEAD}\n        U = U.clone()\n        M.zero_()"),
+    ),
+    "no scale: sqrt(max(rows, cols)) is missing": ((FACTOR, "scale = 1"),),
+    "scale sqrt(rows) instead of sqrt(max(rows, cols))": ((FACTOR, "scale = math.sqrt(len(p))"),),
+    "a later Muon's scale: sqrt(max(1, rows / cols))": ((FACTOR, "scale = math.sqrt(max(1, p.size(0) / p.size(1)))"),),
+    "the update added instead of subtracted": ((SUBTRACTED, SUBTRACTED.replace("=-", "=")),),
+    "the learning rate read once, at construction: the schedule has no effect": (
+        (RANKS, f"{RANKS}        self.first_lr = lr\n"),
+        (SUBTRACTED, SUBTRACTED.replace('group["lr"]', "self.first_lr")),
+    ),
+    "newton_schulz_eps not passed on: 1e-7 written down": (
+        ("(newton_schulz_steps, newton_schulz_eps, newton_schulz_dtype)", "(newton_schulz_steps, 1e-7, newton_schulz_dtype)"),
+    ),
+    # gather_momentum
+    "nothing is gathered: zeros for what others own, which is most of the momentum": ((FLAT_REDUCED, "pass"),),
+    "the mean over the ranks instead of the sum: all but one hold zeros": (
+        (FLAT_REDUCED, f"{FLAT_REDUCED}\n        flat /= world_size"),
+    ),
+    "rounded to bfloat16 on the way: momentum keeps the dtype of its matrix": (
+        (FLAT_REDUCED, f"flat = flat.bfloat16()\n        {FLAT_REDUCED}\n        flat = flat.to(matrices[0].dtype)"),
+    ),
+    "everything taken from rank 0, which does not own everything": ((FLAT_REDUCED, "dist.broadcast(flat, 0)"),),
+    "in the order of owners, all of rank 0's first: the order of the list is asked for": (
+        (f"return {CUT_UP}", f"found = {CUT_UP}\n    return [found[i] for i in sorted(range(len(found)), key=lambda i: (i % world_size, i))]"),
+    ),
+    "put into muon.state as well: every rank then keeps all of it": (
+        (f"return {CUT_UP}", f"found = {CUT_UP}\n    for p, M in zip(matrices, found, strict=True):\n        muon.state[p] = {{'momentum_buffer': M}}\n    return found"),
+    ),
+    "taken out of muon.state: training would go on without momentum": (
+        ('muon.state[p]["momentum_buffer"].flatten()', 'muon.state.pop(p)["momentum_buffer"].flatten()'),
+    ),
+    "momentum asked for before the first step, when there is none yet": ((" and p in muon.state", ""),),
+    "a collective called with world_size 1 too, where there is no process group": (
+        (f"    if world_size > 1:\n        {FLAT_REDUCED}", f"    {FLAT_REDUCED}"),
+    ),
+    "a rank that has no momentum returns early and misses the collective: all others wait": (
+        (FLAT_ZEROS, f"{FLAT_ZEROS}\n    if len(muon.state) == 0:\n        return {CUT_UP}"),
+        (f"{FLAT_REDUCED}\n    return {CUT_UP}", f"{FLAT_REDUCED}\n    return list({CUT_UP})"),
+    ),
+    "returned on rank 0 alone, nothing on the others": ((f"return {CUT_UP}", f"return [] if rank else {CUT_UP}"),),
+    # keep_own_momentum
+    "nothing dropped: every rank keeps everybody's momentum": ((OTHERS_POPPED, "pass"),),
+    "everything dropped, the rank's own too: it would begin again at 0": (("        if owner != rank:\n            muon", "        if owner >= 0:\n            muon"),),
+    "turned round: its own dropped, the others' kept": (("        if owner != rank:\n            muon", "        if owner == rank:\n            muon"),),
+    "the others' set to 0, not dropped: they take as much memory as before": (
+        (OTHERS_POPPED, 'muon.state[p]["momentum_buffer"].zero_()'),
+    ),
+    "every rank keeps what rank 0 owns: rank is not used": (("        if owner != rank:\n            muon", "        if owner:\n            muon"),),
+    "runs of neighbouring matrices kept: owners take turns, as flat_layout says": (
+        (
+            "for p, (owner, _, _) in zip(matrices, flat_layout(matrices, world_size), strict=True):\n        if owner != rank:",
+            "for i, p in enumerate(matrices):\n        if world_size * i // len(matrices) != rank:",
+        ),
+    ),
+    "the matrices dropped from param_groups too: only their owner would update them": (
+        (OTHERS_POPPED, f"{OTHERS_POPPED}\n    muon.param_groups[0]['params'] = [p for p in matrices if p in muon.state]"),
+    ),
+}  # fmt: skip
+
 SMALL = "b * A + c * (A @ A)"
 STEP = "a * X + B @ X"
 TALL_ONLY = "math.sqrt(max(1, rows / cols))"
@@ -911,5 +1101,6 @@ TWINS = {
     "milestone00_baseline": MILESTONE00,
     "milestone01_muon": MILESTONE01,
     "milestone02_modern_arch": MILESTONE02,
+    "milestone03_distributed_muon": MILESTONE03,
     "milestone04_unet_skips": MILESTONE04,
 }
