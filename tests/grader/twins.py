@@ -956,6 +956,253 @@ MILESTONE03 = {
     ),
 }  # fmt: skip
 
+LINEAR = "super().__init__(in_features, out_features, bias=False)"
+LINEAR_OUT = "return F.linear(x, self.weight.to(x.dtype))"
+LAMB = "self.lamb = nn.Parameter(torch.empty(()))"
+V1 = "v1 = v if v1 is None else v1"
+MIX = "v = (1 - self.lamb) * v + self.lamb * v1"
+TO_X = "q, k, v = (z.transpose(1, 2).type_as(x) for z in (q, k, v))"
+Y_V1 = f"return {PROJECTED}, v1"
+LAMBDAS = "self.lambdas = nn.Parameter(torch.empty(2))"
+SHORTCUT = "x = self.lambdas[0] * x + self.lambdas[1] * x0"
+ATTN = "y, v1 = self.attn(rms_norm(x, self.norm_eps), v1)"
+X_Y = "x = x + y\n"
+BLOCK_OUT = "return x + self.mlp(rms_norm(x, self.norm_eps)), v1"
+TANH = "return cap * torch.tanh(logits / cap)"
+SKIP = "x = x + skip_weights[i - half] * skips.pop()"
+CALLED = "x, v1 = block(x, x0, v1)"
+PUSH = "        if i < half:\n            skips.append(x)\n"
+
+
+def casted(new: str) -> tuple[tuple[str, str], ...]:
+    """CastedLinear.forward with another last line."""
+    return ((LINEAR_OUT, new),)
+
+
+def mixed(new: str) -> tuple[tuple[str, str], ...]:
+    """Attention's values mixed by another line."""
+    return ((MIX, new),)
+
+
+def capped(new: str) -> tuple[tuple[str, str], ...]:
+    return ((TANH, new),)
+
+
+def skipping(new: str) -> tuple[tuple[str, str], ...]:
+    """unet with another line for the skip."""
+    return ((SKIP, new),)
+
+
+MODEL04 = {
+    # CastedLinear
+    "CastedLinear with a bias": (
+        (LINEAR, "super().__init__(in_features, out_features)"),
+        (LINEAR_OUT, "return F.linear(x, self.weight.to(x.dtype), self.bias.to(x.dtype))"),
+    ),
+    "the weight stored (in, out) instead of (out, in)": (
+        (LINEAR, "super().__init__(out_features, in_features, bias=False)"),
+        (LINEAR_OUT, "return F.linear(x, self.weight.to(x.dtype).T)"),
+    ),
+    "x W instead of x W^T": casted("return x @ self.weight.to(x.dtype)"),
+    "no cast: a float32 weight does not multiply a bfloat16 input": casted("return super().forward(x)"),
+    "the gradient does not reach the weight: detach(), .data or a new nn.Parameter at the cast": casted(
+        "return F.linear(x, nn.Parameter(self.weight.to(x.dtype)))"
+    ),
+    "the weight itself cast, in forward: what an update changes is rounded away": casted(
+        "self.to(x.dtype)\n        return F.linear(x, self.weight)"
+    ),
+    "the weight bfloat16 from the start: what an update changes is rounded away": (
+        (LINEAR, f"{LINEAR}\n        self.bfloat16()"),
+    ),
+    "the cast weight kept from the first call: later updates are not seen": casted(
+        "if not hasattr(self, 'cast'):\n            self.cast = self.weight.to(x.dtype)\n        return F.linear(x, self.cast)"
+    ),
+    "the input cast to the weight's dtype instead of the weight to the input's": casted(
+        "return F.linear(x.type_as(self.weight), self.weight)"
+    ),
+    "bfloat16 written down instead of the input's dtype": casted(
+        "return F.linear(x.to(torch.bfloat16), self.weight.to(torch.bfloat16))"
+    ),
+    # CausalSelfAttention
+    "lamb and 1 - lamb swapped: lamb is the part of v1; at 0.5, the start, nothing shows": mixed(
+        "v = self.lamb * v + (1 - self.lamb) * v1"
+    ),
+    "its own values handed on: the next block gets the previous block's, not the first one's": (
+        (V1, f"own = v\n        {V1}"),
+        (Y_V1, f"return {PROJECTED}, own"),
+    ),
+    "the mixed values handed on instead of the first block's own": mixed(f"{MIX}\n        v1 = v"),
+    "v1 cut off from the gradient where it is mixed": mixed(f"{MIX}.detach()"),
+    "v1 cut off from the gradient where the first block makes it": ((V1, "v1 = v.detach() if v1 is None else v1"),),
+    "v1 cut off from the gradient where it is handed on": ((Y_V1, f"{Y_V1}.detach()"),),
+    "lamb cut off from the gradient: it never moves": mixed("v = torch.lerp(v, v1, self.lamb.data.type_as(v))"),
+    "the keys mixed with v1 as well": (
+        (QK_NORM, f"k = k if v1 is None else (1 - self.lamb) * k + self.lamb * v1\n        {QK_NORM}"),
+    ),
+    "the keys mixed with v1 in place of the values": (
+        (QK_NORM, f"k = k if v1 is None else (1 - self.lamb) * k + self.lamb * v1\n        {QK_NORM}"),
+        (MIX, "pass"),
+    ),
+    "no mix: v1 is handed on, but not used": mixed("pass"),
+    "lamb v1 added, but v not made smaller by 1 - lamb": mixed("v = v + self.lamb * v1"),
+    "half and half for ever: lamb is not used": mixed("v = 0.5 * v + 0.5 * v1"),
+    "the mix after attention: each position gets v1 of its own, not of its past": (
+        (MIX, "pass"),
+        (Y_V1, f"y = (1 - self.lamb) * y + self.lamb * v1.transpose(1, 2)\n        {Y_V1}"),
+    ),
+    "a lamb for each head instead of one for the layer": (
+        (LAMB, LAMB.replace("(())", "(args.num_heads)")),
+        (MIX, "lamb = self.lamb.type_as(v).view(1, 1, -1, 1)\n        v = (1 - lamb) * v + lamb * v1"),
+    ),
+    "lamb with shape (1,) instead of ()": (
+        (LAMB, LAMB.replace("(())", "(1)")),
+        (MIX, "lamb = self.lamb.squeeze()\n        v = (1 - lamb) * v + lamb * v1"),
+    ),
+    "lamb through a sigmoid": mixed("v = self.lamb.neg().sigmoid() * v + self.lamb.sigmoid() * v1"),
+    "v1 handed on as (B, H, T, h) instead of (B, T, H, h)": (
+        (V1, "v1 = v.transpose(1, 2) if v1 is None else v1"),
+        (MIX, "v = self.lamb * v1.transpose(1, 2) + (1 - self.lamb) * v"),
+    ),
+    "v1 and y returned in the wrong order": ((Y_V1, f"return v1, {PROJECTED}"),),
+    "the first block hands on None: its own values are v1": (
+        (V1, "first = v if v1 is None else v1"),
+        (MIX, "v = (1 - self.lamb) * v + self.lamb * first"),
+    ),
+    "attention left in float32: what is returned should have the dtype of x": (
+        (TO_X, "q, k, v = (z.transpose(1, 2).type_as(q) for z in (q, k, v))"),
+    ),
+    "nn.Linear instead of CastedLinear: float32 weights do not multiply a bfloat16 x": tuple(
+        (f"self.c_{n} = CastedLinear(args.model_dim, args.model_dim)", f"self.c_{n} = nn.Linear(args.model_dim, args.model_dim, bias=False)")
+        for n in ("q", "k", "v", "proj")
+    ),
+    "v through rms_norm too": ((QK_NORM, "q, k, v = (rms_norm(z, self.norm_eps) for z in (q, k, v))"),),
+    "no QK-norm": ((QK_NORM, "pass"),),
+    "no rotary positions": ((ROTATE, "pass"),),
+    "v turned by rotary too": mixed(f"{MIX}\n        v = rotary(v, self.rotary_base)"),
+    "scores not scaled by 1 / sqrt(h)": scaled("1.0"),
+    "no causal mask: every position sees the future": ((SDPA, SDPA.replace(", is_causal=True", "")),),
+    "args.norm_eps not used, but 1e-6 written down": ((QK_NORM, "q, k = rms_norm(q, 1e-6), rms_norm(k, 1e-6)"),),
+    "args.rotary_base not used, but 10,000 written down": ((ROTATE, "q, k = rotary(q, 1e4), rotary(k, 1e4)"),),
+    "the output projection c_proj left out": ((PROJECTED, "y.transpose(1, 2).reshape(B, T, D)"),),
+    "the residual added here as well: the block adds it already": ((PROJECTED, f"{PROJECTED} + x"),),
+    # Block
+    "l0 and l1 swapped: l0 is of the stream, l1 of the embedding": ((SHORTCUT, "x = self.lambdas[1] * x + self.lambdas[0] * x0"),),
+    "no shortcut: the stream is not mixed with x0": ((SHORTCUT, "pass"),),
+    "l1 x0 added to x itself: l0 is not used": ((SHORTCUT, "x = x + self.lambdas[1] * x0"),),
+    "x0 added as it is: l1 is not used": ((SHORTCUT, "x = self.lambdas[0] * x + x0"),),
+    "1 - l0 in place of l1": ((SHORTCUT, "x = x0 + self.lambdas[0] * (x - x0)"),),
+    "only attention sees the mix: the stream goes on without it": (
+        (SHORTCUT, f"old = x\n        {SHORTCUT}"),
+        (X_Y, "x = old + y\n"),
+    ),
+    "the mix after attention instead of before it": (
+        (SHORTCUT, "pass"),
+        (X_Y, "x = self.lambdas[0] * (x + y) + self.lambdas[1] * x0\n"),
+    ),
+    "the mix at the end of the block instead of its beginning": (
+        (SHORTCUT, "pass"),
+        (BLOCK_OUT, f"x = x + self.mlp(rms_norm(x, self.norm_eps))\n        {SHORTCUT}\n        return x, v1"),
+    ),
+    "the mix after the norm: attention gets l0 norm(x) + l1 x0": (
+        (SHORTCUT, "l0, l1 = self.lambdas.unbind()"),
+        (ATTN, "y, v1 = self.attn(l0 * rms_norm(x, self.norm_eps) + l1 * x0, v1)"),
+    ),
+    "the mix normalised: the stream itself goes through rms_norm": (
+        (SHORTCUT, f"{SHORTCUT}\n        x = rms_norm(x, self.norm_eps)"),
+    ),
+    "x0 cut off from the gradient": ((SHORTCUT, f"{SHORTCUT}.detach()"),),
+    "lambdas cut off from the gradient: they never move": ((SHORTCUT, SHORTCUT.replace("self.lambdas", "self.lambdas.data")),),
+    "v1 not passed to attention, which then takes its own values": ((ATTN, ATTN.replace(", v1)", ", None)")),),
+    "v1 returned as it came: the first block's values get lost": ((ATTN, ATTN.replace("y, v1 =", "y, made =")),),
+    "no norm before attention": ((ATTN, "y, v1 = self.attn(x, v1)"),),
+    "no norm before the MLP": ((BLOCK_OUT, "return x + self.mlp(x), v1"),),
+    "the MLP beside attention: it does not see what attention added": (
+        (X_Y, "z = self.mlp(rms_norm(x, self.norm_eps))\n"),
+        (BLOCK_OUT, "return x + y + z, v1"),
+    ),
+    "what attention makes not added to the stream, but put in its place": ((X_Y, "x = y\n"),),
+    "what the MLP makes not added to the stream, but put in its place": ((BLOCK_OUT, BLOCK_OUT.replace("x + ", "")),),
+    "args.norm_eps not used in the block, but 1e-6 written down": (
+        (ATTN, "y, v1 = self.attn(rms_norm(x, 1e-6), v1)"),
+        (BLOCK_OUT, "return x + self.mlp(rms_norm(x, 1e-6)), v1"),
+    ),
+    "lambdas begin at (1, 0) in the block, as numbers and not as a parameter": (
+        (LAMBDAS, "self.lambdas = torch.eye(2)[0].double()"),
+    ),
+    "the mix left in float32: lambdas with a dimension do not leave x its dtype": (
+        (SHORTCUT, "x = (self.lambdas.view(2, 1, 1, 1) * torch.stack([x, x0])).sum(0)"),
+    ),
+    # softcap
+    "logits not divided by cap: cap tanh(logits)": capped("return cap * torch.tanh(logits)"),
+    "not multiplied by cap: tanh(logits / cap)": capped("return torch.tanh(logits / cap)"),
+    "multiplied by cap before tanh, and divided after it": capped("return torch.tanh(cap * logits) / cap"),
+    "nothing capped: logits come back as they were": capped("return 1.0 * logits"),
+    "cut off hard at cap: no slope beyond it, and no bend before it": capped("return logits.clamp(-cap, cap)"),
+    "30 written down instead of cap": capped("return 30 * torch.tanh(logits / 30)"),
+    "a sigmoid: from 0 to cap instead of from -cap to cap": capped("return cap * torch.sigmoid(logits / cap)"),
+    "x / (1 + |x|) in place of tanh": capped("return cap * F.softsign(logits / cap)"),
+    "an arc tangent in place of tanh": capped("return cap * torch.atan(logits / cap)"),
+    "only large positive logits capped: the negative are as they were": capped(
+        "return cap * torch.tanh(logits.clamp(min=0) / cap) + logits.clamp(max=0)"
+    ),
+    "sign times cap of the absolute value: no slope at 0, where all logits start": capped(
+        "return torch.sign(logits) * cap * torch.tanh(logits.abs() / cap)"
+    ),
+    "tanh from exponentials that overflow: large logits become nan": capped(
+        "return cap * torch.sinh(logits / cap) / torch.cosh(logits / cap)"
+    ),
+    "the cap's slope kept from the gradient: cut off with detach()": capped(
+        "y = cap * torch.tanh(logits / cap)\n    return y.detach() + logits - logits.detach()"
+    ),
+    "logits changed in place": capped("return logits.div_(cap).tanh_().mul_(cap)"),
+    "float32 returned for bfloat16: the result should have the dtype of logits": capped(
+        "logits = logits.float() if logits.dtype == torch.bfloat16 else logits\n    return cap * torch.tanh(logits / cap)"
+    ),
+    # unet
+    "first in, first out: block L/2 gets the first block's result; mirrored, it is the last's": skipping(SKIP.replace("pop()", "pop(0)")),
+    "what blocks were given kept for the skips, instead of what they returned": (
+        (PUSH, ""),
+        (CALLED, f"skips += [x] if i < half else []\n        {CALLED}"),
+    ),
+    "the second half keeps its results too: every block there gets the one just before it": (
+        (PUSH, "        skips.append(x)\n"),
+    ),
+    "the skip added to what a block returns, instead of to what it is given": (
+        (SKIP, "pass"),
+        (PUSH, f"{PUSH}        else:\n            {SKIP}\n"),
+    ),
+    "the weights in the wrong order: skip_weights[0] is block L/2's, not the last one's": skipping(
+        "x = x + skip_weights[half - 1 - (i - half)] * skips.pop()"
+    ),
+    "skips added as they are: skip_weights is not used": skipping("x = x + skips.pop()"),
+    "skip_weights[0] for all skips": skipping(SKIP.replace("[i - half]", "[0]")),
+    "no skips at all": skipping("skips.pop()"),
+    "the skip in place of the stream: w s instead of x + w s": skipping("x = skip_weights[i - half] * skips.pop()"),
+    "the weight on the stream: w x + s instead of x + w s": skipping("x = skips.pop() + skip_weights[i - half] * x"),
+    "a weighted mean, (1 - w) x + w s, instead of x + w s": skipping(
+        "w = skip_weights[i - half]\n            x = (1 - w) * x + w * skips.pop()"
+    ),
+    "no skip for block L/2, whose s is its own x: it gets (1 + w) x all the same": skipping(
+        "s = skips.pop()\n            x = x + (skip_weights[i - half] * s if i > half else 0)"
+    ),
+    "the skip taken from x0 for all blocks": skipping("x = x + skip_weights[i - half] * x0"),
+    "skips cut off from the gradient": skipping(f"{SKIP}.detach()"),
+    "v1 not handed on: every block is given None": ((CALLED, CALLED.replace("v1)", "None)")),),
+    "v1 begins anew in the second half": skipping(f"{SKIP}\n            if i == half:\n                v1 = None"),
+    "x given to every block as x0": ((CALLED, "x, v1 = block(x, x, v1)"),),
+    "the skip mixed into x0 as well": skipping(
+        "s = skip_weights[i - half] * skips.pop()\n            x, x0 = x + s, x0 + s"
+    ),
+    "the first half of the blocks not called": (
+        (CALLED, f"if i >= half:\n            {CALLED}"),
+        (SKIP, "pass"),
+    ),
+    "float32 for a bfloat16 x0: a weight with a dimension does not leave x its dtype": skipping(
+        "x = x + skip_weights.narrow(0, i - half, 1) * skips.pop()"
+    ),
+}  # fmt: skip
+
+
 SMALL = "b * A + c * (A @ A)"
 STEP = "a * X + B @ X"
 TALL_ONLY = "math.sqrt(max(1, rows / cols))"
@@ -994,6 +1241,7 @@ def ramp(new: str) -> tuple[tuple[str, str], ...]:
 
 WTE, HEAD = "[model.wte.weight]", "[model.lm_head.weight]"
 MILESTONE04 = {
+    **MODEL04,
     # init_weights
     "the head drawn as a linear is by default, instead of 0": at_zero('name.endswith("c_proj.weight")'),
     "the head normal with standard deviation 0.02, instead of 0": head_drawn("nn.init.normal_(p, std=0.02)"),
