@@ -630,7 +630,8 @@ def average_gradients(model: nn.Module, run: Run) -> None:
     All ranks hold the same weights, so they then make the same update.
     """
     if run.world_size > 1:
-        grads = [p.grad for p in model.parameters()]
+        # The first block's lamb may have none: its values are mixed with themselves.
+        grads = [p.grad for p in model.parameters() if p.grad is not None]
         works = [dist.all_reduce(g, dist.ReduceOp.AVG, async_op=True) for g in grads]
         for work in works:
             work.wait()

@@ -1072,13 +1072,15 @@ MODEL04 = {
         (TO_X, "q, k, v = (z.transpose(1, 2).type_as(q) for z in (q, k, v))"),
     ),
     "nn.Linear instead of CastedLinear: float32 weights do not multiply a bfloat16 x": tuple(
-        (f"self.c_{n} = CastedLinear(args.model_dim, args.model_dim)", f"self.c_{n} = nn.Linear(args.model_dim, args.model_dim, bias=False)")
-        for n in ("q", "k", "v", "proj")
+        (f"self.c_{name} = CastedLinear(args.model_dim, args.model_dim)", f"self.c_{name} = nn.Linear(args.model_dim, args.model_dim, bias=False)")
+        for name in ("q", "k", "v", "proj")
     ),
     "v through rms_norm too": ((QK_NORM, "q, k, v = (rms_norm(z, self.norm_eps) for z in (q, k, v))"),),
     "no QK-norm": ((QK_NORM, "pass"),),
     "no rotary positions": ((ROTATE, "pass"),),
-    "v turned by rotary too": mixed(f"{MIX}\n        v = rotary(v, self.rotary_base)"),
+    "v turned by rotary too": (
+        (ROTATE, f"{ROTATE}\n        v = rotary(v, self.rotary_base).to(x.dtype)"),
+    ),
     "scores not scaled by 1 / sqrt(h)": scaled("1.0"),
     "no causal mask: every position sees the future": ((SDPA, SDPA.replace(", is_causal=True", "")),),
     "args.norm_eps not used, but 1e-6 written down": ((QK_NORM, "q, k = rms_norm(q, 1e-6), rms_norm(k, 1e-6)"),),
@@ -1143,7 +1145,7 @@ MODEL04 = {
     "x / (1 + |x|) in place of tanh": capped("return cap * F.softsign(logits / cap)"),
     "an arc tangent in place of tanh": capped("return cap * torch.atan(logits / cap)"),
     "only large positive logits capped: the negative are as they were": capped(
-        "return cap * torch.tanh(logits.clamp(min=0) / cap) + logits.clamp(max=0)"
+        "return torch.minimum(cap * torch.tanh(logits / cap), logits)"
     ),
     "sign times cap of the absolute value: no slope at 0, where all logits start": capped(
         "return torch.sign(logits) * cap * torch.tanh(logits.abs() / cap)"
