@@ -58,12 +58,15 @@ def state(results: dict, milestone: Milestone, task: Task) -> str:
 def text() -> str:
     """The board: a line a milestone, and where to go on."""
     results, lines, seen = read(), [], set()
+    widest = max(len(milestone.title) for milestone in milestones()) + 5
+    most = max(len(milestone.tasks) for milestone in milestones()) + 2
     for milestone in milestones():
         boxes = "".join(state(results, milestone, task) for task in milestone.tasks)
         on_gpu = results.get(milestone.stem, {}).get(GPU, {}).get("status")
         gpu = f" cpu · {int(on_gpu == PASSED)}/1 gpu" if on_gpu else ""
         name = f"{milestone.number} {milestone.title}"
-        lines.append(f"{name:<36}{boxes:<8}{boxes.count('■')}/{len(milestone.tasks)}{gpu}")
+        done = f"{boxes.count('■')}/{len(milestone.tasks)}"
+        lines.append(f"{name:<{widest}}{boxes:<{most}}{done}{gpu}")
         seen |= set(boxes)
     legend = {"x": "not right yet", "▨": "changed since it was graded: run it again"}
     lines += [f"{box} {says}" for box, says in legend.items() if box in seen]

@@ -1,20 +1,26 @@
 """Record what the grader compares with: `python -m grader.record`, when scripts or mistakes change.
 
+    python -m grader.record          all milestones
+    python -m grader.record 04       one
+
 Writes grader/curves/<milestone>.json: the script's exact curve, its traffic on two ranks and, from
 edits of the solution, curve and mark (of the unit outputs) of every known mistake.
 """
 
 import importlib
 import json
+import sys
 from contextlib import suppress
 
+import tyro
 from tqdm import tqdm
 
 from grader.judge import curve_of, script_of, unit_outputs
 from grader.marks import FOLDER, mark_of
 from grader.mistakes import edited
 from grader.ranks import run_rank, run_ranks
-from milestones.table import milestones
+from milestones.harness import UsageError
+from milestones.table import find_milestone, milestones
 
 
 def record(stem: str) -> dict:
@@ -36,12 +42,21 @@ def record(stem: str) -> dict:
     return content
 
 
-def main() -> None:
+def main(which: tyro.conf.Positional[tuple[str, ...]] = ()) -> None:
+    """Record milestones.
+
+    Args:
+        which: their numbers; all if there are none.
+    """
+    try:
+        chosen = [find_milestone(name) for name in which] or milestones()
+    except UsageError as error:
+        sys.exit(f"error: {error}")
     FOLDER.mkdir(exist_ok=True)
-    for milestone in milestones():
+    for milestone in chosen:
         text = json.dumps(record(milestone.stem))
         (FOLDER / f"{milestone.stem}.json").write_text(text + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    tyro.cli(main, prog="python -m grader.record")

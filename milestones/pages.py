@@ -33,7 +33,6 @@ from milestones.table import Milestone, milestones
 BLOCK = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 PRICE = 3.0  # dollars a GPU and hour, an example; milestones/launch/README.md lists real ones
 TITLES = {  # of the milestones that do not exist yet
-    "milestone04_unet_skips": "untied head, value residual, embedding shortcut, U-net skips",
     "milestone05_flex_attention": "one packed sequence, document mask, sliding window",
     "milestone06_flash_attention_3": "variable-length attention, value embeddings, FP8 head",
     "milestone07_gradient_communication": "buckets, hooks, reduce-scatter and all-gather",

@@ -163,7 +163,7 @@ def test_impossible_value(script, refused_in_one_line, flags, words):
         ("--num-heads 0", "num_heads must be at least 1"),
         ("--val-loss-every 0", "val_loss_every must be at least 1"),
         ("--val-batches 0", "val_batches must be at least 1"),
-        ("--learning-rate nan", "learning_rate is nan"),
+        ("--beta1 nan", "beta1 is nan"),
         ("--warmup-iters -1", "warmup_iters is -1"),
     ],
 )

@@ -37,7 +37,7 @@ def shards(here):
 NARROW = [  # a record run that the shards above are enough for
     *("--train-files", "fineweb/fineweb_train_*.bin", "--val-files", "fineweb/fineweb_val_*.bin"),
     *("--batch-size", 4, "--sequence-length", 16, "--num-iterations", 3, "--warmup-iters", 1),
-    *("--num-layers", 1, "--num-heads", 2, "--model-dim", 8, "--val-batches", 1),
+    *("--num-layers", 2, "--num-heads", 2, "--model-dim", 8, "--val-batches", 1),
 ]
 
 
@@ -133,7 +133,8 @@ def test_eight_h100s_are_fine(gpus, said):
     gpus(*[H100] * 8)
     err = said(ranks=8)
     assert "preflight: 8 x NVIDIA H100 80GB HBM3 with 79 GiB" in err and "warning" not in err
-    assert "3.0 GB" in err  # two checkpoints of 12 bytes a parameter
+    params = find_milestone(STEMS[-1]).params
+    assert f"{2 * 12 * params / 1e9:.1f} GB" in err  # two checkpoints of 12 bytes a parameter
 
 
 def test_gpus_that_differ(gpus, said):

@@ -275,7 +275,7 @@ def test_record_run_is_held_against_the_published_curve(script, tmp_path, capfd,
 @pytest.mark.parametrize(
     "changes",
     [
-        {"learning_rate": 1e-3},
+        {"beta1": 0.5},
         {"val_batches": 1},
         {"train_files": "mine_*.bin"},
         {"preset": "tiny"},

@@ -61,6 +61,11 @@ def draw(module: nn.Module) -> None:
             p.copy_(normal(tuple(p.shape), seed=10 + i) * 0.3)
 
 
+def parameters_of(module: nn.Module) -> list[str]:
+    """Names and shapes, sorted."""
+    return sorted(f"{name} {tuple(p.shape)}" for name, p in module.named_parameters())
+
+
 def strangers(items: list) -> list[str]:
     """What stands in a list of parameters and is none: each kind once, how often, and why."""
     kinds = Counter(type(item).__name__ for item in items)

@@ -17,9 +17,9 @@ ON_TWO_RANKS = ()  # nothing here knows of ranks; all together run on two
 SHAPES = [(8, 8), (6, 10), (24, 8), (32, 8), (8, 32)]  # square, wide, fused QKV, tall, wide
 
 
-def matrices(seed: int = 0) -> list[Tensor]:
+def matrices(seed: int = 0, shapes: list = SHAPES) -> list[Tensor]:
     random = np.random.RandomState(seed)
-    return [torch.from_numpy(random.standard_normal(shape)) for shape in SHAPES]
+    return [torch.from_numpy(random.standard_normal(shape)) for shape in shapes]
 
 
 def get_lr(function, script: ModuleType) -> Iterator:
@@ -34,7 +34,7 @@ def get_lr(function, script: ModuleType) -> Iterator:
             yield call, function(step, args)
 
 
-def zeropower_via_newtonschulz(function, script: ModuleType) -> Iterator:
+def zeropower_via_newtonschulz(function, script: ModuleType, shapes: list = SHAPES) -> Iterator:
     one = torch.ones(1, 1, dtype=torch.float64)
     for steps, U, text in [(0, 2 * one, "[[2.]]"), (1, one, "[[1.]]")]:  # to be checked by hand
         call = f"zeropower_via_newtonschulz({text}, steps={steps}, eps=1.0, float64)"
@@ -49,12 +49,12 @@ def zeropower_via_newtonschulz(function, script: ModuleType) -> Iterator:
     yield Kind(f"the dtype of {call}"), str(half.dtype)
     yield Cost(f"dtype of the matrix products in {call}"), ", ".join(sorted(dtypes))
     for steps in (1, 5):
-        for U in matrices():
+        for U in matrices(shapes=shapes):
             call = f"zeropower_via_newtonschulz(U, {steps}, 1e-7, float64) with U {shape(*U.shape)}"
             given = U.clone()
             yield call, function(given, steps, 1e-7, torch.float64)
             yield f"the argument U after {call}: it must stay as it was", given
-    for U in matrices(seed=1):
+    for U in matrices(1, shapes):
         Y = function(U.clone(), 5, 1e-7, torch.float64)
         finite = Y.isfinite().all()
         values = torch.linalg.svdvals(Y.double()).tolist() if finite else [float("nan")]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from grader.units import Property, draw, normal
+from grader.units import Property, draw, normal, parameters_of
 from milestones.harness.initialization import initialize
 
 ON_TWO_RANKS = ()  # nothing here knows of ranks; all together run on two
@@ -110,10 +110,6 @@ def by_hand(attention: nn.Module, D: int, heads: int) -> Iterator:
     call = f"400 times the softmax of (0, sqrt({h})): first number of output 1, q = k = v = x"
     call += f", x (1, 2, {D}): 400 in feature 0 of each head, then 4 in feature 1"
     yield f"{call}, {heads} heads", attention(x)[0, 1, 0]
-
-
-def parameters_of(module: nn.Module) -> list[str]:
-    return sorted(f"{name} {tuple(p.shape)}" for name, p in module.named_parameters())
 
 
 def MLP(function, script: ModuleType) -> Iterator:

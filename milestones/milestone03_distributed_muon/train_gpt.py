@@ -603,12 +603,12 @@ def checkpoint(model: nn.Module, optimizers: list[torch.optim.Optimizer], run: R
     Muon's state is whole, as if one rank had held it, so any number of ranks can go on from here.
     (Upstream saved what rank 0 owned: seven eighths of the momentum were lost.)
     """
-    adamw, muon = optimizers
+    adam, muon = optimizers
     momentum = gather_momentum(muon, run.rank, run.world_size)
     state = {index: {"momentum_buffer": M} for index, M in enumerate(momentum)}
     return {
         "model": model.state_dict(),
-        "optimizers": [adamw.state_dict(), {**muon.state_dict(), "state": state}],
+        "optimizers": [adam.state_dict(), {**muon.state_dict(), "state": state}],
     }
 
 

@@ -57,6 +57,15 @@ def test_the_solutions_of_a_task_are_green():
 
 
 @pytest.mark.parametrize(
+    ("asked", "found"), [("milestone04.1", "1-CastedLinear"), ("04.10", "10-get_momentum")]
+)
+def test_task_1_is_not_task_10(asked, found):
+    code, text = run("pytest", "grader/", "-k", asked, "--collect-only", "-q")
+    assert code == 0
+    assert re.findall(r"test_task\[(.*)\]", text) == [found]
+
+
+@pytest.mark.parametrize(
     ("words", "says"),
     [
         (["-k", "milestone1"], "did you mean milestone01?"),

@@ -22,6 +22,16 @@ WRONG = {  # of the solution: wrong in any precision, or right in too little of 
         ("math.sqrt(q.shape[-1])", "q.shape[-1]"),
         ("self.c_proj(z * z)", "self.c_proj(z)"),
     ],
+    "milestone04_unet_skips": [
+        ("W = self.weight.to(x.dtype)", "W = self.weight.to(x.dtype) * 1.05"),
+        ("math.sqrt(q.shape[-1])", "q.shape[-1]"),
+        ("self.lamb * (v1 - v)", "self.lamb * (v - v1)"),
+        ("renew * x0", "renew * x"),
+        ("in_caps.tanh() * cap", "in_caps.tanh()"),
+        ("made[L - 1 - i]", "made[i - L // 2]"),
+        ("2.0315 * (gram", "2.2 * (gram"),
+        ("if rows > cols:", "if False:"),
+    ],
 }
 each_milestone = pytest.mark.parametrize("stem", STEMS)
 

@@ -6,6 +6,8 @@ recognising a mistake in one by its mark in the other is a proof that can fail.
 
 # ruff: noqa: E501 - a sentence is a key, and a key stays whole
 
+from grader.mistakes import milestone01_muon
+
 COUNT = "return (num_tokens - 1) // (batch_size * sequence_length)"
 START = "start = (index * batch_size + rank * rows) * sequence_length"
 WINDOW = "shard[start : start + rows * sequence_length + 1].astype(np.int64)"
@@ -954,9 +956,401 @@ MILESTONE03 = {
     ),
 }  # fmt: skip
 
+LINEAR = "super().__init__(in_features, out_features, bias=False)"
+LINEAR_OUT = "return F.linear(x, self.weight.to(x.dtype))"
+LAMB = "self.lamb = nn.Parameter(torch.empty(()))"
+V1 = "v1 = v if v1 is None else v1"
+MIX = "v = (1 - self.lamb) * v + self.lamb * v1"
+TO_X = "q, k, v = (z.transpose(1, 2).type_as(x) for z in (q, k, v))"
+Y_V1 = f"return {PROJECTED}, v1"
+LAMBDAS = "self.lambdas = nn.Parameter(torch.empty(2))"
+SHORTCUT = "x = self.lambdas[0] * x + self.lambdas[1] * x0"
+ATTN = "y, v1 = self.attn(rms_norm(x, self.norm_eps), v1)"
+X_Y = "x = x + y\n"
+BLOCK_OUT = "return x + self.mlp(rms_norm(x, self.norm_eps)), v1"
+TANH = "return cap * torch.tanh(logits / cap)"
+SKIP = "x = x + skip_weights[i - half] * skips.pop()"
+CALLED = "x, v1 = block(x, x0, v1)"
+PUSH = "        if i < half:\n            skips.append(x)\n"
+
+
+def casted(new: str) -> tuple[tuple[str, str], ...]:
+    """CastedLinear.forward with another last line."""
+    return ((LINEAR_OUT, new),)
+
+
+def mixed(new: str) -> tuple[tuple[str, str], ...]:
+    """Attention's values mixed by another line."""
+    return ((MIX, new),)
+
+
+def capped(new: str) -> tuple[tuple[str, str], ...]:
+    return ((TANH, new),)
+
+
+def skipping(new: str) -> tuple[tuple[str, str], ...]:
+    """unet with another line for the skip."""
+    return ((SKIP, new),)
+
+
+MODEL04 = {
+    # CastedLinear
+    "CastedLinear with a bias": (
+        (LINEAR, "super().__init__(in_features, out_features)"),
+        (LINEAR_OUT, "return F.linear(x, self.weight.to(x.dtype), self.bias.to(x.dtype))"),
+    ),
+    "the weight stored (in, out) instead of (out, in)": (
+        (LINEAR, "super().__init__(out_features, in_features, bias=False)"),
+        (LINEAR_OUT, "return F.linear(x, self.weight.to(x.dtype).T)"),
+    ),
+    "x W instead of x W^T": casted("return x @ self.weight.to(x.dtype)"),
+    "no cast: a float32 weight does not multiply a bfloat16 input": casted("return super().forward(x)"),
+    "the gradient does not reach the weight: detach(), .data or a new nn.Parameter at the cast": casted(
+        "return F.linear(x, nn.Parameter(self.weight.to(x.dtype)))"
+    ),
+    "the weight itself cast, in forward: what an update changes is rounded away": casted(
+        "self.to(x.dtype)\n        return F.linear(x, self.weight)"
+    ),
+    "the weight bfloat16 from the start: what an update changes is rounded away": (
+        (LINEAR, f"{LINEAR}\n        self.bfloat16()"),
+    ),
+    "the cast weight kept from the first call: later updates are not seen": casted(
+        "if not hasattr(self, 'cast'):\n            self.cast = self.weight.to(x.dtype)\n        return F.linear(x, self.cast)"
+    ),
+    "the input cast to the weight's dtype instead of the weight to the input's": casted(
+        "return F.linear(x.type_as(self.weight), self.weight)"
+    ),
+    "bfloat16 written down instead of the input's dtype": casted(
+        "return F.linear(x.to(torch.bfloat16), self.weight.to(torch.bfloat16))"
+    ),
+    # CausalSelfAttention
+    "lamb and 1 - lamb swapped: lamb is the part of v1; at 0.5, the start, nothing shows": mixed(
+        "v = self.lamb * v + (1 - self.lamb) * v1"
+    ),
+    "its own values handed on: the next block gets the previous block's, not the first one's": (
+        (V1, f"own = v\n        {V1}"),
+        (Y_V1, f"return {PROJECTED}, own"),
+    ),
+    "the mixed values handed on instead of the first block's own": mixed(f"{MIX}\n        v1 = v"),
+    "v1 cut off from the gradient where it is mixed": mixed(f"{MIX}.detach()"),
+    "v1 cut off from the gradient where the first block makes it": ((V1, "v1 = v.detach() if v1 is None else v1"),),
+    "v1 cut off from the gradient where it is handed on": ((Y_V1, f"{Y_V1}.detach()"),),
+    "lamb cut off from the gradient: it never moves": mixed("v = torch.lerp(v, v1, self.lamb.data.type_as(v))"),
+    "the keys mixed with v1 as well": (
+        (QK_NORM, f"k = k if v1 is None else (1 - self.lamb) * k + self.lamb * v1\n        {QK_NORM}"),
+    ),
+    "the keys mixed with v1 in place of the values": (
+        (QK_NORM, f"k = k if v1 is None else (1 - self.lamb) * k + self.lamb * v1\n        {QK_NORM}"),
+        (MIX, "pass"),
+    ),
+    "no mix: v1 is handed on, but not used": mixed("pass"),
+    "lamb v1 added, but v not made smaller by 1 - lamb": mixed("v = v + self.lamb * v1"),
+    "half and half for ever: lamb is not used": mixed("v = 0.5 * v + 0.5 * v1"),
+    "the mix after attention: each position gets v1 of its own, not of its past": (
+        (MIX, "pass"),
+        (Y_V1, f"y = (1 - self.lamb) * y + self.lamb * v1.transpose(1, 2)\n        {Y_V1}"),
+    ),
+    "a lamb for each head instead of one for the layer": (
+        (LAMB, LAMB.replace("(())", "(args.num_heads)")),
+        (MIX, "lamb = self.lamb.type_as(v).view(1, 1, -1, 1)\n        v = (1 - lamb) * v + lamb * v1"),
+    ),
+    "lamb with shape (1,) instead of ()": (
+        (LAMB, LAMB.replace("(())", "(1)")),
+        (MIX, "lamb = self.lamb.squeeze()\n        v = (1 - lamb) * v + lamb * v1"),
+    ),
+    "lamb through a sigmoid": mixed("v = self.lamb.neg().sigmoid() * v + self.lamb.sigmoid() * v1"),
+    "v1 handed on as (B, H, T, h) instead of (B, T, H, h)": (
+        (V1, "v1 = v.transpose(1, 2) if v1 is None else v1"),
+        (MIX, "v = self.lamb * v1.transpose(1, 2) + (1 - self.lamb) * v"),
+    ),
+    "v1 and y returned in the wrong order": ((Y_V1, f"return v1, {PROJECTED}"),),
+    "the first block hands on None: its own values are v1": (
+        (V1, "first = v if v1 is None else v1"),
+        (MIX, "v = (1 - self.lamb) * v + self.lamb * first"),
+    ),
+    "attention left in float32: what is returned should have the dtype of x": (
+        (TO_X, "q, k, v = (z.transpose(1, 2).type_as(q) for z in (q, k, v))"),
+    ),
+    "nn.Linear instead of CastedLinear: float32 weights do not multiply a bfloat16 x": tuple(
+        (f"self.c_{name} = CastedLinear(args.model_dim, args.model_dim)", f"self.c_{name} = nn.Linear(args.model_dim, args.model_dim, bias=False)")
+        for name in ("q", "k", "v", "proj")
+    ),
+    "v through rms_norm too": ((QK_NORM, "q, k, v = (rms_norm(z, self.norm_eps) for z in (q, k, v))"),),
+    "no QK-norm": ((QK_NORM, "pass"),),
+    "no rotary positions": ((ROTATE, "pass"),),
+    "v turned by rotary too": (
+        (ROTATE, f"{ROTATE}\n        v = rotary(v, self.rotary_base).to(x.dtype)"),
+    ),
+    "scores not scaled by 1 / sqrt(h)": scaled("1.0"),
+    "no causal mask: every position sees the future": ((SDPA, SDPA.replace(", is_causal=True", "")),),
+    "args.norm_eps not used, but 1e-6 written down": ((QK_NORM, "q, k = rms_norm(q, 1e-6), rms_norm(k, 1e-6)"),),
+    "args.rotary_base not used, but 10,000 written down": ((ROTATE, "q, k = rotary(q, 1e4), rotary(k, 1e4)"),),
+    "the output projection c_proj left out": ((PROJECTED, "y.transpose(1, 2).reshape(B, T, D)"),),
+    "the residual added here as well: the block adds it already": ((PROJECTED, f"{PROJECTED} + x"),),
+    # Block
+    "l0 and l1 swapped: l0 is of the stream, l1 of the embedding": ((SHORTCUT, "x = self.lambdas[1] * x + self.lambdas[0] * x0"),),
+    "no shortcut: the stream is not mixed with x0": ((SHORTCUT, "pass"),),
+    "l1 x0 added to x itself: l0 is not used": ((SHORTCUT, "x = x + self.lambdas[1] * x0"),),
+    "x0 added as it is: l1 is not used": ((SHORTCUT, "x = self.lambdas[0] * x + x0"),),
+    "1 - l0 in place of l1": ((SHORTCUT, "x = x0 + self.lambdas[0] * (x - x0)"),),
+    "only attention sees the mix: the stream goes on without it": (
+        (SHORTCUT, f"old = x\n        {SHORTCUT}"),
+        (X_Y, "x = old + y\n"),
+    ),
+    "the mix after attention instead of before it": (
+        (SHORTCUT, "pass"),
+        (X_Y, "x = self.lambdas[0] * (x + y) + self.lambdas[1] * x0\n"),
+    ),
+    "the mix at the end of the block instead of its beginning": (
+        (SHORTCUT, "pass"),
+        (BLOCK_OUT, f"x = x + self.mlp(rms_norm(x, self.norm_eps))\n        {SHORTCUT}\n        return x, v1"),
+    ),
+    "the mix after the norm: attention gets l0 norm(x) + l1 x0": (
+        (SHORTCUT, "l0, l1 = self.lambdas.unbind()"),
+        (ATTN, "y, v1 = self.attn(l0 * rms_norm(x, self.norm_eps) + l1 * x0, v1)"),
+    ),
+    "the mix normalised: the stream itself goes through rms_norm": (
+        (SHORTCUT, f"{SHORTCUT}\n        x = rms_norm(x, self.norm_eps)"),
+    ),
+    "x0 cut off from the gradient": ((SHORTCUT, f"{SHORTCUT}.detach()"),),
+    "lambdas cut off from the gradient: they never move": ((SHORTCUT, SHORTCUT.replace("self.lambdas", "self.lambdas.data")),),
+    "v1 not passed to attention, which then takes its own values": ((ATTN, ATTN.replace(", v1)", ", None)")),),
+    "v1 returned as it came: the first block's values get lost": ((ATTN, ATTN.replace("y, v1 =", "y, made =")),),
+    "no norm before attention": ((ATTN, "y, v1 = self.attn(x, v1)"),),
+    "no norm before the MLP": ((BLOCK_OUT, "return x + self.mlp(x), v1"),),
+    "the MLP beside attention: it does not see what attention added": (
+        (X_Y, "z = self.mlp(rms_norm(x, self.norm_eps))\n"),
+        (BLOCK_OUT, "return x + y + z, v1"),
+    ),
+    "what attention makes not added to the stream, but put in its place": ((X_Y, "x = y\n"),),
+    "what the MLP makes not added to the stream, but put in its place": ((BLOCK_OUT, BLOCK_OUT.replace("x + ", "")),),
+    "args.norm_eps not used in the block, but 1e-6 written down": (
+        (ATTN, "y, v1 = self.attn(rms_norm(x, 1e-6), v1)"),
+        (BLOCK_OUT, "return x + self.mlp(rms_norm(x, 1e-6)), v1"),
+    ),
+    "lambdas begin at (1, 0) in the block, as numbers and not as a parameter": (
+        (LAMBDAS, "self.lambdas = torch.eye(2)[0].double()"),
+    ),
+    "the mix left in float32: lambdas with a dimension do not leave x its dtype": (
+        (SHORTCUT, "x = (self.lambdas.view(2, 1, 1, 1) * torch.stack([x, x0])).sum(0)"),
+    ),
+    # softcap
+    "logits not divided by cap: cap tanh(logits)": capped("return cap * torch.tanh(logits)"),
+    "not multiplied by cap: tanh(logits / cap)": capped("return torch.tanh(logits / cap)"),
+    "multiplied by cap before tanh, and divided after it": capped("return torch.tanh(cap * logits) / cap"),
+    "nothing capped: logits come back as they were": capped("return 1.0 * logits"),
+    "cut off hard at cap: no slope beyond it, and no bend before it": capped("return logits.clamp(-cap, cap)"),
+    "30 written down instead of cap": capped("return 30 * torch.tanh(logits / 30)"),
+    "a sigmoid: from 0 to cap instead of from -cap to cap": capped("return cap * torch.sigmoid(logits / cap)"),
+    "x / (1 + |x|) in place of tanh": capped("return cap * F.softsign(logits / cap)"),
+    "an arc tangent in place of tanh": capped("return cap * torch.atan(logits / cap)"),
+    "only large positive logits capped: the negative are as they were": capped(
+        "return torch.minimum(cap * torch.tanh(logits / cap), logits)"
+    ),
+    "sign times cap of the absolute value: no slope at 0, where all logits start": capped(
+        "return torch.sign(logits) * cap * torch.tanh(logits.abs() / cap)"
+    ),
+    "tanh from exponentials that overflow: large logits become nan": capped(
+        "return cap * torch.sinh(logits / cap) / torch.cosh(logits / cap)"
+    ),
+    "the cap's slope kept from the gradient: cut off with detach()": capped(
+        "y = cap * torch.tanh(logits / cap)\n    return y.detach() + logits - logits.detach()"
+    ),
+    "logits changed in place": capped("return logits.div_(cap).tanh_().mul_(cap)"),
+    "float32 returned for bfloat16: the result should have the dtype of logits": capped(
+        "logits = logits.float() if logits.dtype == torch.bfloat16 else logits\n    return cap * torch.tanh(logits / cap)"
+    ),
+    # unet
+    "first in, first out: block L/2 gets the first block's result; mirrored, it is the last's": skipping(SKIP.replace("pop()", "pop(0)")),
+    "what blocks were given kept for the skips, instead of what they returned": (
+        (PUSH, ""),
+        (CALLED, f"skips += [x] if i < half else []\n        {CALLED}"),
+    ),
+    "the second half keeps its results too: every block there gets the one just before it": (
+        (PUSH, "        skips.append(x)\n"),
+    ),
+    "the skip added to what a block returns, instead of to what it is given": (
+        (SKIP, "pass"),
+        (PUSH, f"{PUSH}        else:\n            {SKIP}\n"),
+    ),
+    "the weights in the wrong order: skip_weights[0] is block L/2's, not the last one's": skipping(
+        "x = x + skip_weights[half - 1 - (i - half)] * skips.pop()"
+    ),
+    "skips added as they are: skip_weights is not used": skipping("x = x + skips.pop()"),
+    "skip_weights[0] for all skips": skipping(SKIP.replace("[i - half]", "[0]")),
+    "no skips at all": skipping("skips.pop()"),
+    "the skip in place of the stream: w s instead of x + w s": skipping("x = skip_weights[i - half] * skips.pop()"),
+    "the weight on the stream: w x + s instead of x + w s": skipping("x = skips.pop() + skip_weights[i - half] * x"),
+    "a weighted mean, (1 - w) x + w s, instead of x + w s": skipping(
+        "w = skip_weights[i - half]\n            x = (1 - w) * x + w * skips.pop()"
+    ),
+    "no skip for block L/2, whose s is its own x: it gets (1 + w) x all the same": skipping(
+        "s = skips.pop()\n            x = x + (skip_weights[i - half] * s if i > half else 0)"
+    ),
+    "the skip taken from x0 for all blocks": skipping("x = x + skip_weights[i - half] * x0"),
+    "skips cut off from the gradient": skipping(f"{SKIP}.detach()"),
+    "v1 not handed on: every block is given None": ((CALLED, CALLED.replace("v1)", "None)")),),
+    "v1 begins anew in the second half": skipping(f"{SKIP}\n            if i == half:\n                v1 = None"),
+    "x given to every block as x0": ((CALLED, "x, v1 = block(x, x, v1)"),),
+    "the skip mixed into x0 as well": skipping(
+        "s = skip_weights[i - half] * skips.pop()\n            x, x0 = x + s, x0 + s"
+    ),
+    "the first half of the blocks not called": (
+        (CALLED, f"if i >= half:\n            {CALLED}"),
+        (SKIP, "pass"),
+    ),
+    "float32 for a bfloat16 x0: a weight with a dimension does not leave x its dtype": skipping(
+        "x = x + skip_weights.narrow(0, i - half, 1) * skips.pop()"
+    ),
+}  # fmt: skip
+
+
+SMALL = "b * A + c * (A @ A)"
+STEP = "a * X + B @ X"
+TALL_ONLY = "math.sqrt(max(1, rows / cols))"
+IN_BLOCKS = "in_blocks = list(model.h.parameters())"
+SCALARS = "[p for p in in_blocks if p.dim() < 2] + [model.skip_weights]"
+MATRICES = "[p for p in in_blocks if p.dim() == 2]"
+FOUR_LISTS = "return [model.wte.weight], [model.lm_head.weight], scalars, matrices"
+DONE = "min(step / args.momentum_warmup_iters, 1.0)"
+RAMP = "args.momentum_start + done * (args.momentum - args.momentum_start)"
+AT_ZERO = 'name.endswith("c_proj.weight") or name == "lm_head.weight"'
+
+
+def at_zero(condition: str) -> tuple[tuple[str, str], ...]:
+    """init_weights with another condition on the name of what starts at 0."""
+    return ((AT_ZERO, condition),)
+
+
+def head_drawn(new: str) -> tuple[tuple[str, str], ...]:
+    first = f'if name == "lm_head.weight":\n            {new}\n        elif {AT_ZERO}'
+    return ((f"if {AT_ZERO}", first),)
+
+
+def embedded(new: str) -> tuple[tuple[str, str], ...]:
+    """init_weights with other initial values of the table, an expression in p."""
+    return (("nn.init.normal_(p)", new),)
+
+
+def four(embedding: str, head: str, scalars: str, matrices: str) -> tuple[tuple[str, str], ...]:
+    return ((FOUR_LISTS, f"return {embedding}, {head}, {scalars}, {matrices}"),)
+
+
+def ramp(new: str) -> tuple[tuple[str, str], ...]:
+    """get_momentum with another line, an expression in `done`; right without a warm-up."""
+    return ((f"return {RAMP}", f"return {new} if args.momentum_warmup_iters else args.momentum"),)
+
+
+WTE, HEAD = "[model.wte.weight]", "[model.lm_head.weight]"
+MILESTONE04 = {
+    **MODEL04,
+    # init_weights
+    "the head drawn as a linear is by default, instead of 0": at_zero('name.endswith("c_proj.weight")'),
+    "the head normal with standard deviation 0.02, instead of 0": head_drawn("nn.init.normal_(p, std=0.02)"),
+    "the head from a standard normal distribution, like the embedding, instead of 0": head_drawn("nn.init.normal_(p, std=1.0)"),
+    "the embedding with standard deviation 0.02: what Adam adds to it is then far too much": embedded("nn.init.normal_(p, std=0.02)"),
+    "the embedding uniform within 1 / sqrt(D), as the tied table of milestone 02 was": (
+        ('elif name == "wte.weight"', 'elif name == "no such weight"'),
+    ),
+    "the embedding with standard deviation 1 / sqrt(D) instead of 1": embedded("nn.init.normal_(p, std=1 / math.sqrt(p.size(1)))"),
+    "the embedding starts at 0 as well: no gradient gets through, nothing is ever learned": embedded("p.data.zero_()"),
+    "no projection starts at 0: only the head does": at_zero('name == "lm_head.weight"'),
+    "attn.c_proj does not start at 0, only mlp.c_proj does": at_zero('"mlp.c_proj" in name or "head" in name'),
+    "mlp.c_proj does not start at 0, only attn.c_proj does": at_zero('"attn.c_proj" in name or "head" in name'),
+    "c_fc starts at 0 too: the MLP is 0, and its gradients are, for ever": at_zero(f'{AT_ZERO} or "c_fc" in name'),
+    "c_v starts at 0 too: attention is 0, and its gradients are, for ever": at_zero(f'{AT_ZERO} or "c_v" in name'),
+    "lambdas swapped, (0, 1): every block begins with the embedding, and forgets the stream": (("[1.0, 0.0]", "[0.0, 1.0]"),),
+    "lambdas (0.5, 0.5) instead of (1, 0)": (("[1.0, 0.0]", "[0.5, 0.5]"),),
+    "lambdas (1, 1) instead of (1, 0)": (("[1.0, 0.0]", "[1.0, 1.0]"),),
+    "lambdas (0, 0) instead of (1, 0): every block throws the stream away": (("[1.0, 0.0]", "[0.0, 0.0]"),),
+    "lamb 0 instead of 0.5: no first values to begin with": (("nn.init.constant_(p, 0.5)", "nn.init.constant_(p, 0.0)"),),
+    "lamb 1 instead of 0.5: the first values alone, and none of a block's own": (
+        ("nn.init.constant_(p, 0.5)", "nn.init.constant_(p, 1.0)"),
+    ),
+    "skip_weights 0 instead of 1: no skips to begin with": (("nn.init.ones_(p)", "p.data.zero_()"),),
+    "skip_weights 0.5 instead of 1": (("nn.init.ones_(p)", "p.data.fill_(0.5)"),),
+    "bound 1 / sqrt(out) instead of 1 / sqrt(in): weights are stored (out, in)": ((BOUND, BOUND.replace("size(1)", "size(0)")),),
+    "bound 1 / in: the root is missing": ((BOUND, BOUND.replace("math.sqrt(p.size(1))", "p.size(1)")),),
+    "bound sqrt(3 / in): then the standard deviation, not the bound, is 1 / sqrt(in)": drawn("nn.init.uniform_(p, -bound * math.sqrt(3), bound * math.sqrt(3))"),
+    "from 0 to 1 / sqrt(in): no negative weights": drawn("nn.init.uniform_(p, 0.0, bound)"),
+    "normal with standard deviation 1 / sqrt(in) instead of uniform": drawn("nn.init.normal_(p, std=bound)"),
+    "linears normal with standard deviation 0.02, as in milestone 00": drawn("nn.init.normal_(p, std=0.02)"),
+    # zeropower_via_newtonschulz
+    **{m.says: MILESTONE01[m.says] for m in milestone01_muon.NEWTON_SCHULZ},
+    "c applied to A X instead of A A X": ((SMALL, "b * A + c * A"),),
+    "A * A, entry by entry, instead of the product A @ A": ((SMALL, "b * A + c * A.square()"),),
+    "a added to every entry of B, not to its diagonal: (a + B) X is not a X + B X": ((STEP, "(a + B) @ X"),),
+    "a X left out: B X alone": ((STEP, "B @ X"),),
+    "X B instead of B X: X X^T stands on the left, and fits there alone": ((STEP, "a * X + X @ B"),),
+    # update_scale
+    "rows and cols swapped: c_proj gets 2 and c_fc 1": ((TALL_ONLY, "math.sqrt(max(1, cols / rows))"),),
+    "milestone 01's scale kept, sqrt(max(rows, cols)): 28 to 55 times too large": ((TALL_ONLY, "max(rows, cols) ** 0.5"),),
+    "rows / cols: the root is missing": ((TALL_ONLY, "max(1, rows / cols)"),),
+    "sqrt(rows / cols) for wide matrices too: c_proj gets 0.5 instead of 1": ((TALL_ONLY, "(rows / cols) ** 0.5"),),
+    "the longer side by the shorter: wide matrices get more than 1 as well": ((TALL_ONLY, "math.sqrt(max(cols / rows, rows / cols))"),),
+    "min instead of max: tall matrices get 1, wide ones less": ((TALL_ONLY, TALL_ONLY.replace("max", "min")),),
+    "no scale: 1 for every matrix": ((TALL_ONLY, "1.0"),),
+    "// instead of /: the quotient is rounded down": ((TALL_ONLY, TALL_ONLY.replace("/", "//")),),
+    "sqrt(rows) for tall matrices: not divided by cols": ((TALL_ONLY, "math.sqrt(rows if rows > cols else 1)"),),
+    "another Muon's scale: 0.2 * sqrt(max(rows, cols))": ((TALL_ONLY, "max(rows, cols) ** 0.5 / 5"),),
+    "2 for every tall matrix, whatever its sides": ((TALL_ONLY, "1 + (rows > cols)"),),
+    # split_parameters
+    "skip_weights in no list: they do not belong to a block, and would stay 1 for ever": (
+        (SCALARS, SCALARS.replace(" + [model.skip_weights]", "")),
+    ),
+    "only skip_weights among the scalars: lambdas and lamb are in no list": ((SCALARS, "[model.skip_weights]"),),
+    "no scalars at all: lambdas, lamb and skip_weights would never change": ((SCALARS, "[]"),),
+    "lamb in no list: it has no dimension, and dim() == 1 leaves it out": ((SCALARS, SCALARS.replace("< 2", "== 1")),),
+    "lambdas among the matrices: whatever has a dimension goes to Muon": (
+        (SCALARS, SCALARS.replace("p.dim() < 2", "p.dim() == 0")),
+        (MATRICES, MATRICES.replace("p.dim() == 2", "p.dim() > 0")),
+    ),
+    "lamb and lambdas among the matrices: all of the blocks goes to Muon": (
+        (SCALARS, "[model.skip_weights]"),
+        (MATRICES, "in_blocks"),
+    ),
+    "skip_weights among the matrices": (
+        (SCALARS, SCALARS.replace(" + [model.skip_weights]", "")),
+        (MATRICES, f"{MATRICES} + [model.skip_weights]"),
+    ),
+    "the embedding left in the head's list, as while they were one table": four("[]", "[model.lm_head.weight, model.wte.weight]", "scalars", "matrices"),
+    "the head left in the embedding's list: it would learn far too fast": four("[model.lm_head.weight, model.wte.weight]", "[]", "scalars", "matrices"),
+    "embedding and head swapped": four(HEAD, WTE, "scalars", "matrices"),
+    "the head among the matrices too": four(WTE, HEAD, "scalars", "[*matrices, model.lm_head.weight]"),
+    "every matrix to Muon, both tables too: they are in two lists": four(WTE, HEAD, "scalars", "[p for p in model.parameters() if p.dim() == 2]"),
+    "scalars and matrices swapped": four(WTE, HEAD, "matrices", "scalars"),
+    "matrices first: the order is embedding, head, scalars, matrices": four("matrices", WTE, HEAD, "scalars"),
+    "the first block in no list": ((IN_BLOCKS, "in_blocks = list(model.h[1:].parameters())"),),
+    "the blocks' weights that start at 0, c_proj, in no list": (
+        (MATRICES, '[p for n, p in model.h.named_parameters() if p.dim() == 2 and "c_proj" not in n]'),
+    ),
+    "matrices gathered in a set: every process gets another order, and ranks then disagree": (
+        (MATRICES, "list({p for p in in_blocks if p.dim() == 2})"),
+    ),
+    # get_momentum
+    "the ramp reversed: from momentum down to momentum_start": ramp("args.momentum - done * (args.momentum - args.momentum_start)"),
+    "the ramp reversed: down to momentum_start, then a jump up to momentum": ramp(
+        "args.momentum - done % 1 * (args.momentum - args.momentum_start)"
+    ),
+    "a step early: computed from step + 1": ((DONE, DONE.replace("step", "(step + 1)")),),
+    "no warm-up: momentum from the first step on": ramp("args.momentum"),
+    "momentum_start for ever: it never rises": ramp("args.momentum_start"),
+    "momentum_start, then a jump to momentum: // instead of /, or no line at all": ((DONE, DONE.replace("/", "//")),),
+    "not stopped at 1: momentum goes on rising after the warm-up": ((DONE, "step / args.momentum_warmup_iters"),),
+    "over num_iterations instead of momentum_warmup_iters: too slowly": ((DONE, "step / args.num_iterations"),),
+    "0.85 and 0.95 written down instead of momentum_start and momentum": ((RAMP, "0.85 + 0.1 * done"),),
+    "500 steps written down instead of momentum_warmup_iters": ((DONE, "min(step / 500, 1.0)"),),
+    "from 0 instead of from momentum_start": ((RAMP, "done * args.momentum"),),
+    "momentum_start + part * momentum: their difference is what must be added": ((RAMP, "args.momentum_start + done * args.momentum"),),
+    "max instead of min: momentum at once, and more than that later": ((DONE, DONE.replace("min", "max")),),
+    "a step too short: divided by momentum_warmup_iters - 1": ((DONE, "min(step / (args.momentum_warmup_iters - 1), 1.0)"),),
+    "a warm-up of 0 steps not asked for: 0 / 0": ((f"{DONE} if args.momentum_warmup_iters else 1.0", DONE),),
+}  # fmt: skip
+
 TWINS = {
     "milestone00_baseline": MILESTONE00,
     "milestone01_muon": MILESTONE01,
     "milestone02_modern_arch": MILESTONE02,
     "milestone03_distributed_muon": MILESTONE03,
+    "milestone04_unet_skips": MILESTONE04,
 }
