@@ -517,8 +517,8 @@ class Muon(torch.optim.Optimizer):
     """MomentUm Orthogonalised by Newton-Schulz (Keller Jordan, 2024), shared out over the ranks.
 
     For matrices inside blocks; not for embeddings or the head: a row there is a token, seen often
-    or rarely, and wants a step size of its own, which Adam gives it.  `lr` bounds what a step can
-    do to an input, whatever the shape.
+    or rarely, and wants a step size of its own, which Adam gives it.  A step changes an output by
+    about `lr`, for inputs of RMS 1; by twice that in mlp.c_proj, whose inputs made the update.
 
     A rank holds momentum for its own matrices alone.  What it computes travels in
     `newton_schulz_dtype`, so nothing is rounded that was not rounded before; the scale is applied
