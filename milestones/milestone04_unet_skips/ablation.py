@@ -75,6 +75,7 @@ def run_rung(rung: str, seed: int, **overrides) -> list[Row]:
 
     As in the race, a seed chooses the initial weights and the shard of training text.
     """
+    synthetic.generate()  # if it is not there yet
     shard = synthetic.CORPUS / f"corpus_train_{seed:06d}.bin"
     how = {"seed": seed, "train_files": str(shard)} | overrides
     if rung == BEFORE:
@@ -113,7 +114,6 @@ def ablate(settings: Settings) -> None:
     """Run what `settings.file` lacks, seed by seed, and save after every run."""
     if unknown := [seed for seed in settings.seeds if not 1 <= seed <= synthetic.TRAIN_SHARDS]:
         raise UsageError(f"--seeds {unknown[0]}: choose from 1 to {synthetic.TRAIN_SHARDS}")
-    synthetic.generate()
     curves = read(settings.file)
     runs = [(rung, seed) for seed in settings.seeds for rung in (BEFORE, *LADDER, *BESIDE)]
     missing = [run for run in runs if run not in curves]
