@@ -75,7 +75,6 @@ def run_rung(rung: str, seed: int, **overrides) -> list[Row]:
 
     As in the race, a seed chooses the initial weights and the shard of training text.
     """
-    synthetic.generate()  # if it is not there yet
     shard = synthetic.CORPUS / f"corpus_train_{seed:06d}.bin"
     how = {"seed": seed, "train_files": str(shard)} | overrides
     if rung == BEFORE:
