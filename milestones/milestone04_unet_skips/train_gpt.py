@@ -161,9 +161,9 @@ PRESETS = {
         num_layers=4,
         num_heads=2,  # of width 32; half as many as in milestone 01, as in the record
         model_dim=64,
-        embedding_learning_rate=0.3,
+        embedding_learning_rate=0.3,  # with Muon's, lowest final loss of six pairs, seeds 1 and 2
         head_learning_rate=0.008,
-        muon_learning_rate=0.015,
+        muon_learning_rate=0.01,
         scalar_learning_rate=0.02,
         momentum_warmup_iters=100,
         newton_schulz_dtype="float32",
@@ -517,8 +517,8 @@ class Muon(torch.optim.Optimizer):
     """MomentUm Orthogonalised by Newton-Schulz (Keller Jordan, 2024), shared out over the ranks.
 
     For matrices inside blocks; not for embeddings or the head: a row there is a token, seen often
-    or rarely, and wants a step size of its own, which Adam gives it.  `lr` is about the RMS of what
-    a step adds to an output, for inputs of RMS 1, whatever the shape.
+    or rarely, and wants a step size of its own, which Adam gives it.  A step changes an output by
+    about `lr`, for inputs of RMS 1; by twice that in mlp.c_proj, whose inputs made the update.
 
     A rank holds momentum for its own matrices alone.  What it computes travels in
     `newton_schulz_dtype`, so nothing is rounded that was not rounded before; the scale is applied
