@@ -1047,6 +1047,11 @@ GET_MOMENTUM = [
     ),
     Mistake(
         "get_momentum",
+        "a warm-up of 0 steps taken for one of 1: momentum_start at step 0",
+        ((ALREADY, "if step >= max(1, warmup):"), (PART, "part = step / max(1, warmup)")),
+    ),
+    Mistake(
+        "get_momentum",
         "a warm-up of 0 steps not asked for: 0 / 0",
         ((ALREADY, "if step > warmup:"),),
     ),

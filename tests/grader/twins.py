@@ -1344,6 +1344,9 @@ MILESTONE04 = {
     "momentum_start + part * momentum: their difference is what must be added": ((RAMP, "args.momentum_start + done * args.momentum"),),
     "max instead of min: momentum at once, and more than that later": ((DONE, DONE.replace("min", "max")),),
     "a step too short: divided by momentum_warmup_iters - 1": ((DONE, "min(step / (args.momentum_warmup_iters - 1), 1.0)"),),
+    "a warm-up of 0 steps taken for one of 1: momentum_start at step 0": (
+        (f"{DONE} if args.momentum_warmup_iters else 1.0", "min(step / max(1, args.momentum_warmup_iters), 1.0)"),
+    ),
     "a warm-up of 0 steps not asked for: 0 / 0": ((f"{DONE} if args.momentum_warmup_iters else 1.0", DONE),),
 }  # fmt: skip
 
