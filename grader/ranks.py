@@ -19,6 +19,7 @@ import torch.distributed as dist
 
 from grader.cost import ALLOWED
 from grader.crash import crash, is_todo
+from grader.marks import curve_distance
 from grader.observe import observed
 from grader.processes import CONTEXT, Child
 from grader.verdict import Failed
@@ -214,8 +215,8 @@ def compare(ranks: list[dict], curve: list[float], traffic: dict, tolerance: flo
                 "numbers in it.",
             )
     got = first["val"] + first["train"]
-    gap = max((abs(a - b) for a, b in zip(got, curve, strict=False)), default=0)
-    if len(got) != len(curve) or not gap <= tolerance:
+    gap = curve_distance(got, curve)
+    if gap > tolerance:
         raise Failed(
             "INVARIANT",
             f"On one rank the curve is ours; on 2 ranks it is {gap:.1e} off.",

@@ -23,7 +23,7 @@ from types import ModuleType
 from grader.judge import judge, script_of, unit_outputs, units_of
 from grader.marks import mark_of
 from grader.processes import warm_up
-from grader.ranks import run_both, run_rank
+from grader.ranks import run_rank, run_ranks
 from grader.sandbox import limit
 from milestones.harness.injection import ROOT, injected, load_implementation
 from milestones.table import find_milestone, milestones
@@ -55,7 +55,7 @@ def numbers(stem: str, seconds: float, names: list[str], seed: int, ours: bool) 
 def measured(stem: str, script: ModuleType, learner, names: list[str], seconds: float) -> dict:
     with injected(script, learner, names):
         marks = {name: asdict(mark_of(unit_outputs(stem, name, None))) for name in names}
-    ranks = run_both(run_rank, script, learner, names, seconds=longest(stem, seconds))
+    ranks = run_ranks(run_rank, script, learner, names, seconds=longest(stem, seconds))
     return {"marks": marks, "ranks": ranks}
 
 
