@@ -11,6 +11,8 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
+from copy import deepcopy
 from dataclasses import astuple
 from pathlib import Path
 from unittest import mock
@@ -18,12 +20,16 @@ from unittest import mock
 import pytest
 import torch
 
-from milestones.harness import Run, main, replay
+from grader.observe import observed
+from milestones.harness import Run, Stopped, main, replay
 from milestones.harness.curve import Row
-from milestones.harness.injection import load_implementation
+from milestones.harness.injection import injected, load_implementation
+from milestones.harness.ranks import Ranks
+from milestones.harness.run import Options
 from milestones.table import milestones
 
 torch.set_num_threads(1)
+ONE_RANK = Ranks(0, 1, torch.device("cpu"))
 STEMS = [milestone.stem for milestone in milestones()]
 LATEST = [  # in full for the latest milestone, the others in the slow tests
     pytest.param(stem, marks=[] if stem == STEMS[-1] else pytest.mark.slow) for stem in STEMS
@@ -80,6 +86,33 @@ def cli(here, capfd):
         return code, *capfd.readouterr()
 
     return run
+
+
+def saved(script, step: int, ranks: Ranks = ONE_RANK, learner=None, names=None) -> tuple:
+    """An exact run up to `step`, in memory: the rows of its curve, and what its checkpoint holds."""
+    kept = []
+
+    def keep(run, at, state):
+        kept.append(deepcopy(state))
+        raise Stopped("", 0)
+
+    due = mock.patch.object(Run, "save_due", lambda run, at, last: at == step)
+    run = Run(script, "exact", script.PRESETS["exact"], Options(), ranks, in_memory=True)
+    with injected(script, learner, names), due, mock.patch.object(Run, "save", keep):
+        with suppress(Stopped):
+            script.train(run.args, run)
+    return run.history[:step], kept[0]
+
+
+def resumed(
+    script, step: int, state: dict, ranks: Ranks = ONE_RANK, learner=None, names=None
+) -> tuple[list[Row], list[torch.optim.Optimizer]]:
+    """The rest of that run, from a checkpoint: its rows, and its optimizers at the end."""
+    run = Run(script, "exact", script.PRESETS["exact"], Options(), ranks, in_memory=True)
+    run.first_step, run.resumed = step, deepcopy(state)
+    with injected(script, learner, names), observed() as seen:
+        script.train(run.args, run)
+    return run.history, seen.optimizers
 
 
 def untimed(rows: list[Row]) -> list[tuple]:

@@ -10,7 +10,7 @@ import pytest
 from milestones.harness import UsageError, replay
 from milestones.harness.curve import read_curve
 from milestones.harness.injection import ROOT, injected, load_implementation, stubs_among
-from tests.conftest import STEMS, find_script, losses, untimed
+from tests.conftest import STEMS, find_script, losses, resumed, saved, untimed
 
 EXERCISES = [(stem, name) for stem in STEMS for name in find_script(stem).EXERCISES]
 IDS = [f"{stem}-{name}" for stem, name in EXERCISES]
@@ -41,12 +41,14 @@ def globals_of(*modules) -> list[dict]:
 
 @pytest.mark.parametrize(("stem", "name"), EXERCISES, ids=IDS)
 def test_poison_is_tasted(stem, name):
-    """Every name of EXERCISES is called by a run, and by its name."""
+    """Every name of EXERCISES is called by a run that saves and goes on, and by its name."""
     script, learner = find_script(stem), types.ModuleType("learner")
     setattr(learner, name, poison(getattr(script, name)))
     before = globals_of(script)
+    state = saved(script, 2)[1]
     with pytest.raises(Poisoned, match=name):
-        replay(script, learner=learner, names=[name])
+        saved(script, 2, learner=learner, names=[name])
+        resumed(script, 2, state, learner=learner, names=[name])
     assert globals_of(script) == before
 
 

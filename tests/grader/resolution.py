@@ -323,8 +323,8 @@ Written by `make resolution`; `resolution.py` says what is measured, and how.
 
 ## Right, but too slow
 
-Neither mistakes nor equivalents: over 1.5 times our FLOPs in some unit call, or matrix products
-in another precision than was asked for.
+Neither mistakes nor equivalents: over 1.5 times our FLOPs in some unit call, over 1.5 times our
+collective calls or their bytes, or matrix products in another precision than was asked for.
 
 | what | in | curve | FLOPs of all unit calls, times ours |
 | --- | --- | --- | --- |

@@ -22,6 +22,11 @@ WRONG = {  # of the solution: wrong in any precision, or right in too little of 
         ("math.sqrt(q.shape[-1])", "q.shape[-1]"),
         ("self.c_proj(z * z)", "self.c_proj(z)"),
     ],
+    "milestone03_distributed_muon": [
+        ("max(rows, cols) ** 0.5", "rows**0.5"),
+        ('gradient + group["momentum"] * new if group["nesterov"] else new', "new"),
+        ('"momentum_buffer"].clone()', '"momentum_buffer"] / 2'),
+    ],
     "milestone04_unet_skips": [
         ("W = self.weight.to(x.dtype)", "W = self.weight.to(x.dtype) * 1.05"),
         ("math.sqrt(q.shape[-1])", "q.shape[-1]"),

@@ -26,11 +26,13 @@ WEAKEST = {  # by curve; resolution.md lists all
     "milestone00_baseline": "only norms are spared: the biases of the linears decay",
     "milestone01_muon": "a coefficient short of a digit: 2.031 instead of 2.0315",
     "milestone02_modern_arch": "half of the pairs not turned, as in later records",
+    "milestone03_distributed_muon": "scale sqrt(rows) instead of sqrt(max(rows, cols))",
 }
 FARTHEST = {  # the equivalents that move a curve most
     "milestone00_baseline": "a running softmax over blocks of keys, as in FlashAttention",
     "milestone01_muon": "momentum as an average, with the look-ahead that belongs to it",
     "milestone02_modern_arch": "positions counted from 1: only differences of positions count",
+    "milestone03_distributed_muon": "the buffer kept multiplied by the momentum already, changed in place",
 }
 each_milestone = pytest.mark.parametrize("stem", resolution.STEMS)
 
