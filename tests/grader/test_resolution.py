@@ -27,6 +27,7 @@ WEAKEST = {  # by curve; resolution.md lists all
     "milestone01_muon": "a coefficient short of a digit: 2.031 instead of 2.0315",
     "milestone02_modern_arch": "half of the pairs not turned, as in later records",
     "milestone03_distributed_muon": "scale sqrt(rows) instead of sqrt(max(rows, cols))",
+    "milestone04_unet_skips": "a coefficient short of a digit: 2.031 instead of 2.0315",
 }
 FARTHEST = {  # the equivalents that move a curve most
     "milestone00_baseline": "a running softmax over blocks of keys, as in FlashAttention",
@@ -34,6 +35,9 @@ FARTHEST = {  # the equivalents that move a curve most
     "milestone02_modern_arch": "positions counted from 1: only differences of positions count",
     "milestone03_distributed_muon": (
         "the buffer kept multiplied by the momentum already, changed in place"
+    ),
+    "milestone04_unet_skips": (
+        "tanh by exponentials, of what lies between -20 and 20: beyond, it is 1"
     ),
 }
 each_milestone = pytest.mark.parametrize("stem", resolution.STEMS)
