@@ -89,7 +89,7 @@ def cli(here, capfd):
 
 
 def saved(script, step: int, ranks: Ranks = ONE_RANK, learner=None, names=None) -> tuple:
-    """An exact run up to `step`, in memory: the rows of its curve, and what its checkpoint holds."""
+    """An exact run up to `step`, in memory: its rows, and what its checkpoint holds."""
     kept = []
 
     def keep(run, at, state):
@@ -98,9 +98,9 @@ def saved(script, step: int, ranks: Ranks = ONE_RANK, learner=None, names=None) 
 
     due = mock.patch.object(Run, "save_due", lambda run, at, last: at == step)
     run = Run(script, "exact", script.PRESETS["exact"], Options(), ranks, in_memory=True)
-    with injected(script, learner, names), due, mock.patch.object(Run, "save", keep):
-        with suppress(Stopped):
-            script.train(run.args, run)
+    save = mock.patch.object(Run, "save", keep)
+    with injected(script, learner, names), due, save, suppress(Stopped):
+        script.train(run.args, run)
     return run.history[:step], kept[0]
 
 
