@@ -270,7 +270,7 @@ def test_what_counts_as_a_stub(script, mine):
 
 def test_exercise_that_stops_half_way(script, cli, mine):
     """Found out by running only, but without a traceback."""
-    name = script.EXERCISES[-1]
+    name = script.EXERCISES[0]
     mine(solution_text(script) + BEGUN.format(name=name))
     code, _, err = cli(script, "exact", "--implementation", "mine")
     assert code == 1
@@ -280,7 +280,7 @@ def test_exercise_that_stops_half_way(script, cli, mine):
 
 def test_error_in_the_learners_code_keeps_its_traceback(script, cli, mine):
     """The learner needs to see where."""
-    name = script.EXERCISES[-1]
+    name = script.EXERCISES[0]
     mine(solution_text(script) + f"\n\ndef {name}(*args, **kwargs):\n    return undefined\n")
     with pytest.raises(NameError, match="undefined") as error:
         cli(script, "exact", "--implementation", "mine")

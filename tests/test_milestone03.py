@@ -10,6 +10,7 @@ import torch
 from data.shards import write_shard
 from grader.ranks import Seat, meet, packed, run_ranks, unpacked
 from milestones.harness import replay
+from milestones.harness.curve import read_curve
 from milestones.harness.injection import load_implementation
 from milestones.harness.ranks import Ranks
 from milestones.milestone02_modern_arch import train_gpt as before
@@ -122,15 +123,9 @@ def test_saved_on_some_ranks_and_resumed_on_others(first, then, learner, curve_o
     ranks = run_ranks(first_part, learner, world_size=first, seconds=120)
     state = whole(unpacked(ranks[0]["state"]))
     rest = run_ranks(second_part, state, learner, world_size=then, seconds=120)
-    whole_curve = losses_in_two(ranks[0]["losses"], rest[0]["losses"])
-    assert distance(whole_curve, curve_of_02) < ROUNDING
+    assert distance(ranks[0]["losses"] + rest[0]["losses"], curve_of_02) < ROUNDING
     for rank, seen in enumerate(rest):
         assert seen["owned"] == list(range(rank, 24, then))
-
-
-def losses_in_two(first: list[float], second: list[float]) -> list[float]:
-    """Row by row, as `losses` gives them: validation at 0, then at 20 and 40."""
-    return first + second
 
 
 def test_a_resumed_run_on_one_rank_is_bit_for_bit():
@@ -193,8 +188,6 @@ def test_the_records_bfloat16_buffer_on_two_ranks(tmp_path):
 
 @pytest.mark.slow
 def test_injected_under_torchrun_with_three_ranks(torchrun, here: Path, curve_of_02):
-    from milestones.harness.curve import read_curve
-
     flags = ["exact", "--folder", "run", "--implementation", "solutions"]
     code, err = torchrun(3, "-m", script.__name__, *flags)
     assert code == 0, err

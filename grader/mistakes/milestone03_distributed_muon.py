@@ -617,7 +617,7 @@ EQUIVALENTS = [
     ),
     Equivalent(
         "Muon",
-        "the buffer kept multiplied by the momentum already, changed in place",
+        "the buffer kept multiplied by the momentum, changed in place",
         (
             (
                 f"        {NEW_BUFFER}\n        {KEEP_BUFFER}",

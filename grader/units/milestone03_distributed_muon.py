@@ -146,6 +146,7 @@ def sharing(function, script: ModuleType, shapes: list) -> Callable:
         found = {"weights": weights, "holds": holders(muon), "bytes": traffic.bytes}
         found |= {"own flops": sum(map(newton_schulz_flops, shapes[rank::world_size])) * 3}
         found |= {"flops": counter.flops, "calls": traffic.calls, "found": has_buffers(muon, own)}
+        traffic.say("waits in the grader's own exchange, after its steps")
         everywhere = [None] * world_size
         dist.all_gather_object(everywhere, found["found"])
         if all(everywhere):  # all ranks gather, or none

@@ -33,9 +33,7 @@ FARTHEST = {  # the equivalents that move a curve most
     "milestone00_baseline": "a running softmax over blocks of keys, as in FlashAttention",
     "milestone01_muon": "momentum as an average, with the look-ahead that belongs to it",
     "milestone02_modern_arch": "positions counted from 1: only differences of positions count",
-    "milestone03_distributed_muon": (
-        "the buffer kept multiplied by the momentum already, changed in place"
-    ),
+    "milestone03_distributed_muon": "the buffer kept multiplied by the momentum, changed in place",
     "milestone04_unet_skips": (
         "tanh by exponentials, of what lies between -20 and 20: beyond, it is 1"
     ),
