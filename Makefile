@@ -1,5 +1,5 @@
 # make venv    the environment alone: .venv
-# make race    re-live the ladder on this machine: a table and a picture, about two minutes
+# make race    re-live the ladder on this machine: a table and a picture, about three minutes
 # make book    the book: build/book/html/index.html; runs every notebook once, a few minutes
 # make test    the project's own tests
 #

@@ -144,29 +144,27 @@ def picture(results: list[Result], target: float, levels: dict[str, float], path
     """Mean validation loss against tokens, the seeds' range behind it; a dot at the target."""
     from matplotlib.figure import Figure  # imported late: it costs half a second
 
-    beside = {"textcoords": "offset points", "fontsize": 9}
     figure = Figure(figsize=(8, 4.8), layout="constrained")
-    axes, below, seen = figure.subplots(), -14, []
+    axes, seen = figure.subplots(), []
     for result in results:
         tokens = [row.tokens for row in result.curves[0]]
         losses = list(zip(*result.losses, strict=True))
         means = [statistics.mean(x) for x in losses]
         style = "--" if "," in result.name or result.losses in seen else "-"
         seen.append(result.losses)
-        (line,) = axes.plot(tokens, means, style, label=result.name)
+        reached = result.mean_steps(target)
+        label = f"{result.name}: {reached:.0f} steps to the target" if reached else result.name
+        (line,) = axes.plot(tokens, means, style, label=label)
         low, high = [min(x) for x in losses], [max(x) for x in losses]
         axes.fill_between(tokens, low, high, color=line.get_color(), alpha=0.2, lw=0)
-        if reached := result.mean_steps(target):
+        if reached:
             there = reached * result.tokens_per_step
             axes.plot(there, target, "o", color=line.get_color(), clip_on=False)
-            below -= 12  # points: a line of text, so that neighbours do not overlap
-            axes.annotate(
-                f"{result.name}: {reached:.0f} steps", (there, target), (0, below), **beside
-            )
     for label, value in levels.items():
         axes.axhline(value, color="gray", lw=0.8, ls=":")
         crowded = any(0 < other - value < 0.25 for other in levels.values())
-        axes.annotate(label, (0, value), (6, -11 if crowded else 3), **beside, color="gray")
+        place = {"textcoords": "offset points", "fontsize": 9, "color": "gray"}
+        axes.annotate(label, (0, value), (6, -11 if crowded else 3), **place)
     axes.set(
         xlabel="training tokens", ylabel="validation loss (nats per token)", xlim=(0, tokens[-1]),
         ylim=(min(levels.values()) - 0.15, 5.1), title="The race at laptop scale",
