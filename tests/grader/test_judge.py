@@ -15,6 +15,7 @@ from tests.conftest import STEMS, find_script
 
 GOLDEN = Path(__file__).parent / "golden"
 BASELINE, MUON = "milestone00_baseline", "milestone01_muon"
+SHARED = "milestone03_distributed_muon"
 NS = "zeropower_via_newtonschulz"
 FROBENIUS = "    frobenius ="
 STEP = "                weight -= group"
@@ -76,6 +77,13 @@ FAULTS = {
         STEP,
         f"                if {RANK}:\n                    torch.distributed.barrier()\n{STEP}",
     ),
+    "HANG in a unit call": (
+        SHARED,
+        "Muon",
+        "        updates = torch.cat(pieces)\n",
+        "        if not any(owner == self.rank for owner, _, _ in layout):\n            return\n"
+        "        updates = torch.cat(pieces)\n",
+    ),
     "ENDED": (MUON, NS, FROBENIUS, "    import os; os._exit(0)\n" + FROBENIUS),
     "ENDED sys.exit": (MUON, NS, FROBENIUS, "    raise SystemExit(0)\n" + FROBENIUS),
 }
@@ -103,7 +111,7 @@ def with_fault(folder: Path, stem: str, old: str, new: str) -> str:
 def test_messages(tmp_path, name):
     stem, task, old, new = FAULTS[name]
     target = with_fault(tmp_path, stem, old, new)
-    verdict = judge(stem, task, target, seconds=4 if name.startswith("HANG") else 30)
+    verdict = judge(stem, task, target, seconds=4 if name in ("HANG", "HANG ranks") else 30)
     assert name.startswith(verdict.status), verdict.text
     text = verdict.text.replace(str(tmp_path.resolve()), "exercises")
     text = re.sub(r"e-1[0-9]\b", "e-1x", text)  # rounding noise
