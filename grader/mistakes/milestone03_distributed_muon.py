@@ -1,7 +1,5 @@
 """Named mistakes and equivalents of milestone 03."""
 
-# ruff: noqa: E501 - an edit keeps the line it replaces
-
 from grader.mistakes import Equivalent, Mistake
 
 ENDS = "list(accumulate(matrix.numel() for matrix in matrices))"
@@ -13,6 +11,7 @@ SETTINGS = "self.rank, self.world_size = rank, world_size\n"
 NEWTON_SCHULZ = "zeropower_via_newtonschulz(update, self.steps, self.eps, self.dtype)"
 APPEND = "pieces.append(update.flatten())\n"
 ZEROS = "torch.zeros(end - start, dtype=self.dtype, device=weight.device)"
+LOOK = "update = self.look_ahead(weight, group)\n"
 COMPUTE = f"""            if owner == self.rank:
                 update = self.look_ahead(weight, group)
                 update = {NEWTON_SCHULZ}
@@ -36,6 +35,7 @@ OWN = 'muon.state[matrix]["momentum_buffer"].clone()'
 TELL = "            dist.broadcast(M, src=owner)\n"
 IF_TOLD = f"        if world_size > 1:\n{TELL}"
 
+BOTH = "zip(matrices, flat_layout(matrices, world_size), strict=True)"
 KEPT = "if owner == rank and matrix in muon.state:\n"
 CLEAR = "muon.state.clear()  # the dict itself stays: it makes an empty dict for a new key\n"
 PUT_BACK = "muon.state.update(own)\n"
@@ -68,7 +68,8 @@ FLAT_LAYOUT = [
             (
                 OWNERS,
                 "[0] * len(matrices)\n"
-                "    for turn, i in enumerate(sorted(range(len(owners)), key=lambda i: starts[i] - ends[i])):\n"
+                "    order = sorted(range(len(owners)), key=lambda i: starts[i] - ends[i])\n"
+                "    for turn, i in enumerate(order):\n"
                 "        owners[i] = turn % world_size",
             ),
         ),
@@ -140,7 +141,8 @@ FLAT_LAYOUT = [
                 "[\n"
                 "        (o, a, a + ends[i] - starts[i])\n"
                 "        for i, o in enumerate(owners)\n"
-                "        for a in [sum(ends[j] - starts[j] for j, p in enumerate(owners) if (p, j) < (o, i))]\n"
+                "        for before in [[j for j, p in enumerate(owners) if (p, j) < (o, i)]]\n"
+                "        for a in [sum(ends[j] - starts[j] for j in before)]\n"
                 "    ]",
             ),
         ),
@@ -166,7 +168,8 @@ MUON = [
             (
                 f"pieces.append({ZEROS})",
                 f"zeros = {ZEROS}\n"
-                "                pieces.append(zeros if self.updates is None else self.updates[start:end])",
+                "                kept = self.updates\n"
+                "                pieces.append(zeros if kept is None else kept[start:end])",
             ),
             (IF_SEVERAL, f"{IF_SEVERAL}        self.updates = updates\n"),
         ),
@@ -189,9 +192,8 @@ MUON = [
         (
             (
                 APPEND,
-                f"{APPEND}                weight -= (\n"
-                '                    group["lr"] * max(weight.shape) ** 0.5 * update.to(weight.dtype)\n'
-                "                )\n",
+                f"{APPEND}                scale = max(weight.shape) ** 0.5\n"
+                '                weight -= group["lr"] * scale * update.to(weight.dtype)\n',
             ),
         ),
     ),
@@ -205,8 +207,8 @@ MUON = [
         "momentum kept on every rank for every matrix: it is the owner's alone",
         (
             (
-                "            if owner == self.rank:\n                update = self.look_ahead(weight, group)\n",
-                "            update = self.look_ahead(weight, group)\n            if owner == self.rank:\n",
+                f"            if owner == self.rank:\n                {LOOK}",
+                f"            {LOOK}            if owner == self.rank:\n",
             ),
         ),
     ),
@@ -241,7 +243,7 @@ MUON = [
     ),
     Mistake(
         "Muon",
-        "the update not cast back to the dtype of W: lr and scale are applied in newton_schulz_dtype",
+        "not cast back to the dtype of W: lr and scale are applied in newton_schulz_dtype",
         ((ARRIVED, ARRIVED.removesuffix(".to(weight.dtype)")),),
     ),
     Mistake(
@@ -398,7 +400,8 @@ GATHER = [
         (
             (
                 "    return gathered\n",
-                "    return [M for first in range(world_size) for M in gathered[first::world_size]]\n",
+                "    shares = [gathered[first::world_size] for first in range(world_size)]\n"
+                "    return [M for share in shares for M in share]\n",
             ),
         ),
     ),
@@ -469,7 +472,8 @@ KEEP = [
         (
             (
                 CLEAR,
-                'for matrix in matrices:\n        muon.state[matrix]["momentum_buffer"] *= matrix in own\n',
+                "for matrix in matrices:\n"
+                '        muon.state[matrix]["momentum_buffer"] *= matrix in own\n',
             ),
         ),
     ),
@@ -483,8 +487,7 @@ KEEP = [
         "runs of neighbouring matrices kept: owners take turns, as flat_layout says",
         (
             (
-                "for matrix, (owner, _, _) in zip(matrices, flat_layout(matrices, world_size), strict=True):\n"
-                "        if owner == rank and matrix in muon.state:\n            own",
+                f"for matrix, (owner, _, _) in {BOTH}:\n        {KEPT}            own",
                 "for i, matrix in enumerate(matrices):\n"
                 "        if i * world_size // len(matrices) == rank:\n            own",
             ),
@@ -526,7 +529,8 @@ EQUIVALENTS = [
                 f"return {LAYOUT}",
                 "owner, at = cycle(range(world_size)), 0\n    places = []\n"
                 "    for matrix in matrices:\n"
-                "        places.append((next(owner), at, at := at + matrix.shape[0] * matrix.shape[1]))\n"
+                "        rows, cols = matrix.shape\n"
+                "        places.append((next(owner), at, at := at + rows * cols))\n"
                 "    return places",
             ),
         ),
@@ -599,7 +603,8 @@ EQUIVALENTS = [
                 "            part = torch.cat([updates[place] for place in places])\n"
                 "            if self.world_size > 1:\n"
                 "                dist.all_reduce(part)\n"
-                "            for place, piece in zip(places, part.chunk(len(places)), strict=True):\n"
+                "            pieces = part.chunk(len(places))\n"
+                "            for place, piece in zip(places, pieces, strict=True):\n"
                 "                updates[place] = piece\n",
             ),
         ),

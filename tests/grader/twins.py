@@ -867,7 +867,7 @@ MILESTONE03 = {
         (WRITTEN, f"{WRITTEN} * group['lr']"),
         (SUBTRACTED, "p.sub_(update, alpha=scale)"),
     ),
-    "the update not cast back to the dtype of W: lr and scale are applied in newton_schulz_dtype": (
+    "not cast back to the dtype of W: lr and scale are applied in newton_schulz_dtype": (
         (SEEN, SEEN.removesuffix(".to(p.dtype)")),
         (SUBTRACTED, 'p.sub_(update * (group["lr"] * scale))'),
     ),
