@@ -133,7 +133,8 @@ def chapter(path: Path, milestone: Milestone | None) -> str:
 
 
 def figures(milestone: Milestone) -> str:
-    made = {name: linked(make(milestone)) for name, make in pages.PAGE.items()}
+    made = {name: linked(make(milestone)) for name, make in pages.blocks_of(milestone).items()}
+    shares = f"### What travels\n\n{made['shares']}\n\n" if "shares" in made else ""
     return f"""## The record, and yours
 
 ### What it changes
@@ -141,7 +142,7 @@ def figures(milestone: Milestone) -> str:
 {made["delta"]}
 The change itself, and the whole script, are [on a page of their own](/scripts/{milestone.stem}.md).
 
-### What was published
+{shares}### What was published
 
 {made["published"]}
 

@@ -306,6 +306,11 @@ ONE_PAGE = {"shares": "milestone03_distributed_muon"}  # blocks that no other pa
 # ------------------------------------------------------------------------------------------- pages
 
 
+def blocks_of(milestone: Milestone) -> dict[str, Callable[[Milestone], str]]:
+    """The blocks that a milestone's page has."""
+    return {n: f for n, f in PAGE.items() if ONE_PAGE.get(n, milestone.stem) == milestone.stem}
+
+
 def pages() -> dict[Path, Milestone | None]:
     """Every page with generated blocks, and the milestone it is about."""
     found = {ROOT / "README.md": None}

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from milestones.harness.injection import ROOT
-from milestones.pages import BLOCK, ONE_PAGE, PAGE, README, filled, pages
+from milestones.pages import BLOCK, README, blocks_of, filled, pages
 from tests.conftest import STEMS
 
 # Figures in prose: decimals, percentages, three digits or more.  Years are none.
@@ -32,9 +32,7 @@ def test_blocks_are_what_their_sources_say(path, milestone):
 @every_page
 def test_every_block_is_there(path, milestone):
     names = [found[2] for found in BLOCK.finditer(path.read_text())]
-    wanted = PAGE if milestone else README
-    stem = milestone.stem if milestone else ""
-    assert sorted(names) == sorted(name for name in wanted if ONE_PAGE.get(name, stem) == stem)
+    assert sorted(names) == sorted(blocks_of(milestone) if milestone else README)
 
 
 @every_page
