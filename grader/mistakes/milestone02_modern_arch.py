@@ -625,6 +625,17 @@ MISTAKES = [*NEXT_MULTIPLE, *ROTARY, *ATTENTION, *MLPS, *INIT_WEIGHTS]
 
 EQUIVALENTS = [
     Equivalent(
+        "CausalSelfAttention",
+        "softmax by hand, less the largest score of all, future ones too, masked afterwards",
+        (
+            (
+                "weights = scores.where(past, -torch.inf).softmax(dim=-1)",
+                "weights = torch.exp(scores - scores.amax(-1, keepdim=True)).where(past, 0)\n"
+                "        weights = weights / weights.sum(-1, keepdim=True)",
+            ),
+        ),
+    ),
+    Equivalent(
         "next_multiple_of_n",
         "counting up",
         ((MISSING, "missing = 0"), (PADDED, "while v % n:\n        v += 1\n    return v")),

@@ -208,13 +208,16 @@ def measure_last_digits(stem: str, seeds: int = 5) -> list[list[float]]:
     return curves
 
 
+OWN = "a mistake's own curve"
+
+
 def worst_at(place: str, there: dict, here: dict, right: dict) -> list[tuple[str, str, float]]:
     """Noise rows of another place: the worst of each kind of curve."""
     kinds = {
         "script": "the script",
         "solution": "the solution",
         "equivalent": "an equivalent",
-        "mistake": "a mistake's own curve",
+        "mistake": OWN,
     }
     rows = []
     for stem in STEMS:
@@ -260,7 +263,8 @@ def verdict(row: dict, found: list[str]) -> str:
 
 def summary(noise: list[tuple[str, str, float]], mistakes: list[dict]) -> str:
     """The first lines of the page."""
-    worst, count = max(d for _, _, d in noise), len(mistakes)
+    worst = max(d for _, source, d in noise if not source.startswith(OWN))
+    own, count = max(d for _, source, d in noise if source.startswith(OWN)), len(mistakes)
     by_curve = [r["curve"] for r in mistakes if r["curve"] > TOLERANCE]
     by_units = [
         r["units"] for r in mistakes if r["curve"] <= TOLERANCE and r["units"] > UNIT_TOLERANCE
@@ -276,7 +280,9 @@ def summary(noise: list[tuple[str, str, float]], mistakes: list[dict]) -> str:
 - by unit outputs alone: {len(by_units)}, the weakest moves them by {min(by_units, default=0):.1e}
 - recognised in the script by its mark in the solution: **{len(named)} of {count}**, of them \
 {len(by_units_alone)} by their unit outputs, which are asked first
-- taken for another mistake: **{len(wrong)}**"""
+- taken for another mistake: **{len(wrong)}**
+- a mistake's curve, elsewhere: off its mark by {own:.1e} at worst; a mistake that makes training \
+unstable is another run on other kernels, and its unit outputs must name it"""
 
 
 def misnamed(row: dict) -> bool:
