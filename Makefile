@@ -49,7 +49,7 @@ test-all: $(VENV)/ready
 	$(BIN)/python -m pytest tests
 
 # What the grader compares with, and how far noise, right code and mistakes move the exact curve:
-# grader/curves/ and tests/grader/resolution.md, a quarter of an hour
+# grader/curves/ and tests/grader/resolution.md, about half an hour
 resolution: $(VENV)/ready
 	$(BIN)/python -m grader.record
 	$(BIN)/python -m tests.grader.resolution $(if $(OTHER_PYTHONS),--other-pythons $(OTHER_PYTHONS))

@@ -13,7 +13,7 @@ A module may also hold
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -76,6 +76,25 @@ def leaks(run: Callable[[Tensor], Tensor], width: int) -> list[str]:
     pair = [run(torch.cat([early[:, :5], end[:, 5:]], dim=1))[0, :5] for end in (early, late)]
     same = torch.isclose(*pair, rtol=0, atol=1e-9).all(dim=1).tolist()
     return [f"output {i}" for i in range(5) if not same[i]]
+
+
+def bounded(
+    run: Callable[[Tensor], Tensor], attention: nn.Module, fill: Callable, width: int, heads: int
+) -> Iterator:
+    """Whether attention looks ahead, and what QK-norm promises; fill sets its parameters."""
+    fill(attention)
+    call = f"outputs before 5 that change when only inputs 5 to 7 do, {heads} heads"
+    yield Property(call), leaks(run, width)
+    x = normal((2, 1, 8, width), seed=0)[0]
+    plain = run(x)
+    for name in ("c_q", "c_k"):
+        fill(attention)
+        with torch.no_grad():
+            getattr(attention, name).weight.mul_(10)
+        gap = (run(x) - plain).abs().max().item()
+        call = f"how far outputs change when {name}.weight grows tenfold, {heads} heads"
+        yield Property(call), round(gap, 3) + 0.0
+    fill(attention)
 
 
 def strangers(items: list) -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from grader.units import Property, draw, leaks, normal, parameters_of
+from grader.units import Property, bounded, draw, normal, parameters_of
 from milestones.harness.initialization import initialize
 
 ON_TWO_RANKS = ()  # nothing here knows of ranks; all together run on two
@@ -58,19 +58,7 @@ def CausalSelfAttention(function, script: ModuleType) -> Iterator:
             parameters_of(attention),
         )
         yield from by_hand(attention, args.model_dim, heads)
-        draw(attention)
-        call = f"outputs before 5 that change when only inputs 5 to 7 do, {heads} heads"
-        yield Property(call), leaks(attention, args.model_dim)
-        early = normal((2, 1, 8, args.model_dim), seed=0)[0]
-        plain = attention(early)
-        for name in ("c_q", "c_k"):
-            draw(attention)
-            with torch.no_grad():
-                getattr(attention, name).weight.mul_(10)
-            gap = (attention(early) - plain).abs().max().item()
-            call = f"how far outputs change when {name}.weight grows tenfold, {heads} heads"
-            yield Property(call), round(gap, 3) + 0.0
-        draw(attention)
+        yield from bounded(attention, attention, draw, args.model_dim, heads)
         x = normal((3, 8, args.model_dim), seed=1).requires_grad_()
         before = x.detach().clone()
         y = attention(x)
