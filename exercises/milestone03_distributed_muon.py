@@ -40,7 +40,7 @@ class Muon(torch.optim.Optimizer):
     Owners and places are those of flat_layout(params, world_size).  In a step, the owner of a
     matrix W with gradient G computes
 
-        M <- momentum * M + G      a sum, no factor 1 - momentum; M is 0 before the first step
+        M <- momentum * M + G      a sum, no factor 1 - momentum; M, of W's dtype, begins at 0
         U <- G + momentum * M      with the new M, which itself stays as it is; not nesterov: U <- M
         O <- zeropower_via_newtonschulz(U, newton_schulz_steps, newton_schulz_eps,
                                         newton_schulz_dtype)
@@ -50,13 +50,13 @@ class Muon(torch.optim.Optimizer):
 
         W <- W - lr * sqrt(max(rows, cols)) * O
 
-    Gradients are averaged over the ranks already.  A rank may own nothing.  With world_size 1 there
-    is no process group: make no collective call.  More than 1.5 times our collective calls, their
-    bytes or our FLOPs is TOO SLOW.
+    Gradients are averaged over the ranks already, and may be overwritten.  A rank may own nothing.
+    With world_size 1 there is no process group: make no collective call.  More than 1.5 times our
+    collective calls, their bytes or our FLOPs is TOO SLOW.
 
-    The owner, and nobody else, keeps M in self.state[W]["momentum_buffer"]: of all you keep, a
-    checkpoint saves this alone.  Other attributes are yours.  The schedule changes lr between
-    steps, in the one dict of self.param_groups: read it there, at every step.
+    M is the owner's alone, in self.state[W]["momentum_buffer"]: a checkpoint saves it from there,
+    and no other rank may keep one.  Buffers and settings go where you like.  The schedule changes
+    lr between steps, in the one dict of self.param_groups: read it there, at every step.
 
     About 40 minutes, 25 lines.
     """
@@ -86,7 +86,7 @@ def gather_momentum(muon: torch.optim.Optimizer, rank: int, world_size: int) -> 
     """The momentum of every matrix, on every rank: a list of (rows, cols), in the matrix's dtype.
 
     In the order of muon.param_groups[0]["params"].  Owners are those of flat_layout, and the owner
-    of W has its momentum in muon.state[W]["momentum_buffer"], which stays as it is.  Zeros stand
+    of W has its momentum in muon.state[W]["momentum_buffer"]; muon stays as it is.  Zeros stand
     for momentum that has not begun.  All ranks call this together; with world_size 1 there is no
     process group.
 
@@ -99,7 +99,8 @@ def keep_own_momentum(muon: torch.optim.Optimizer, rank: int, world_size: int) -
     """Drop from muon.state what this rank does not own, and nothing else.
 
     A checkpoint holds everybody's momentum, and every rank has just loaded all of it.  Owners are
-    those of flat_layout, of muon.param_groups[0]["params"].  No collective is needed.
+    those of flat_layout, of muon.param_groups[0]["params"]; muon.state may hold them in another
+    order.  No collective is needed.
 
     About 10 minutes, 4 lines.
     """

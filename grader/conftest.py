@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from grader import board
-from grader.judge import graded_file, judge, shown
+from grader.ahead import Ahead
+from grader.judge import graded_file, shown
 from grader.verdict import PASSED, Verdict
 from milestones.harness import UsageError
 from milestones.harness.injection import ROOT
@@ -85,13 +86,25 @@ def changed(path: Path) -> str:
     return f"({differ} from the stub, modified {minutes:.0f} min ago)"
 
 
+@pytest.fixture(scope="session")
+def ahead(request):
+    """Judges all that was asked for."""
+    tasks = [
+        (item.path.stem.removeprefix("test_"), item.callspec.params["name"])
+        for item in request.session.items
+    ]
+    judges = Ahead(tasks, request.config.getoption("target"))
+    yield judges
+    judges.stop()
+
+
 @pytest.fixture
-def grade(request):
+def grade(request, ahead):
     """grade(stem, name): judge one task of the target, and report its status."""
 
     def run(stem: str, name: str) -> None:
         target = request.config.getoption("target")
-        verdict = judge(stem, name, target)
+        verdict = ahead.verdict((stem, name))
         request.node.stash[VERDICT] = verdict
         board.note(stem, name, verdict.status, graded_file(stem, target), target)
         if verdict.status == "SKIPPED":

@@ -9,6 +9,7 @@ import numpy as np
 
 from grader.verdict import Failed
 from grader.words import shown
+from milestones.harness import UsageError
 
 
 def error_text(error: BaseException) -> str:
@@ -30,6 +31,8 @@ def is_todo(error: BaseException, path: Path) -> bool:
 def crash(error: BaseException, path: Path, known: Sequence[str] = ()) -> Failed:
     """The learner's own frames of a traceback, and the error."""
     own = frames(error, path)
+    if isinstance(error, UsageError):  # our own words, about what was done and not about a call
+        return Failed("WRONG VALUES", *known, str(error))
     where = list(dict.fromkeys(f"{shown(path)}:{f.lineno}   {f.line}" for f in own))
     if not own:
         where = ["What came back could not be used: is it what the docstring says?"]

@@ -172,7 +172,7 @@ def wrong_values(wrong: list[Wrong], before: list[str], known: list[str], end: t
     if changed:
         return Failed("CHANGED INPUT", *known, *difference(*changed[0]))
     status = getattr(wrong[0][0], "status", "WRONG VALUES")
-    lines = difference(*wrong[0]) + common_factor(wrong) + also(wrong, before)
+    lines = difference(*wrong[0], related=not known) + common_factor(wrong) + also(wrong, before)
     return Failed(status, *known, *lines, *end)
 
 
@@ -189,7 +189,7 @@ def other_kind(call: str, ours, theirs) -> list[str] | None:
     if wanted == found or (wanted, found) == ("a number", "an integer"):
         return None
     if found == "a number":
-        found = f"{theirs!r}, which is none"
+        found = f"{theirs!r}, a float"
     if isinstance(theirs, torch.Tensor) and not isinstance(ours, torch.Tensor):
         found += ": .item() makes it a number" if theirs.dim() == 0 else ""
     lines = [heading(call), f"expected   {wanted}", f"got        {found}"]

@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from grader.units import Elsewhere
+
 FOLDER = Path(__file__).parent / "curves"
 RADIUS = 1e-6  # marks nearer than this, in units of their size, are the same mistake
 PROJECTIONS = 16
@@ -55,8 +57,11 @@ class Mark:
 
 
 def mark_of(outputs: Iterable[tuple[str, object]]) -> Mark:
-    """The mark of the (call, output) pairs of one exercise."""
-    outputs = list(outputs)
+    """The mark of the (call, output) pairs of one exercise, those of another device aside.
+
+    A mask made on the CPU may come with any mistake, and should not hide its name.
+    """
+    outputs = [output for output in outputs if not isinstance(output[0], Elsewhere)]
     arrays = [array for _, value in outputs for array in numbers(value)]
     flat = np.concatenate([np.zeros(0), *(array.ravel() for array in arrays)])
     finite = np.isfinite(flat)

@@ -49,14 +49,18 @@ class Waiting:
 
     def __init__(self, work, traffic: "Traffic", words: str):
         self.work, self.traffic, self.words = work, traffic, words
+        traffic.begun.append(words)
 
     def wait(self, *args, **kwargs):
+        if self.words in self.traffic.begun:
+            self.traffic.begun.remove(self.words)
         self.traffic.say(f"waits in {self.words}")
         result = self.work.wait(*args, **kwargs)
         self.traffic.say(f"is past {self.words}")
         return result
 
     def __getattr__(self, name: str):
+        self.traffic.begun.clear()  # another way to wait
         return getattr(self.work, name)
 
 
@@ -66,6 +70,8 @@ class Traffic:
     def __init__(self, place, path: Path):
         self.place, self.path = place, path  # shared memory that the grader reads; learner's file
         self.calls, self.bytes = 0, 0
+        self.begun = []  # collectives that nobody has waited for
+        self.own = dist.new_group() if dist.is_initialized() else None  # of the grader, for itself
 
     def say(self, words: str) -> None:
         self.place.value = words.encode()[:250]
@@ -76,13 +82,22 @@ class Traffic:
             tensors = [x for x in [*args, *kwargs.values()] if isinstance(x, torch.Tensor | list)]
             first = tensors[:1] if not tensors or torch.is_tensor(tensors[0]) else tensors[0]
             self.bytes += sum(x.nbytes for x in first if torch.is_tensor(x))
-            words = f"{name}, its collective no. {self.calls}{self.line()}"
+            words = f"{name}{root_of(name, args, kwargs)}, its collective no. {self.calls}"
+            words += self.line()
             self.say(f"waits in {words}")
             work = function(*args, **kwargs)
             self.say(f"is past {words}")
             return work if work is None else Waiting(work, self, words)
 
         return counted
+
+    def exchange(self, value, moment: str) -> list:
+        """The values of all ranks.  Who has skipped a collective waits here for who has not."""
+        self.say(f"waits in the grader's own exchange, {moment}")
+        everywhere = [None] * dist.get_world_size()
+        dist.all_gather_object(everywhere, value, group=self.own)
+        self.say(f"is past the grader's exchange, {moment}")
+        return everywhere
 
     def line(self) -> str:
         """Where in the learner's file the call was made, if there."""
@@ -94,6 +109,14 @@ class Traffic:
         patches = {name: self.count(name, getattr(dist, name)) for name in COLLECTIVES}
         with mock.patch.multiple(dist, **patches):
             yield
+
+
+def root_of(name: str, args: tuple, kwargs: dict) -> str:
+    """The rank that sends or receives alone, where there is one."""
+    if name not in ("broadcast", "reduce"):
+        return ""
+    keyword = "src" if name == "broadcast" else "dst"
+    return f" with {keyword} {kwargs.get(keyword, args[1] if len(args) > 1 else None)}"
 
 
 def meet(seat: Seat) -> None:
@@ -123,8 +146,8 @@ def run_rank(seat: Seat, script: ModuleType, learner, names) -> dict:
 def unit_rank(seat: Seat, function: Callable, path: Path) -> dict:
     """One rank's part of a unit call.  Raises Failed: TODO or CRASH, with lines of `path`."""
     torch.use_deterministic_algorithms(True, warn_only=True)  # fills a torch.empty with nan
-    traffic = Traffic(seat.place, path)
     meet(seat)
+    traffic = Traffic(seat.place, path)
     traffic.say("is at work")
     try:
         with traffic.counted():
@@ -134,6 +157,11 @@ def unit_rank(seat: Seat, function: Callable, path: Path) -> dict:
             raise Failed("TODO", str(error)) from None
         error.add_note(f"on ranks   rank {seat.rank} of {seat.world_size}")
         raise crash(error, path) from None
+    if traffic.begun:
+        where = f"rank {seat.rank}: nothing has waited for {traffic.begun[0]}"
+        raise Failed(
+            "INVARIANT", where, "Call .wait() of what it returns before you use the result."
+        )
     traffic.say("has finished")
     return packed(found)
 
@@ -152,7 +180,7 @@ def packed(value):
     if isinstance(value, torch.Tensor):
         return {"tensor": value.tolist(), "dtype": str(value.dtype).removeprefix("torch.")}
     if isinstance(value, dict):
-        return {key: packed(item) for key, item in value.items()}
+        return {str(key): packed(item) for key, item in value.items()}
     return [packed(item) for item in value] if isinstance(value, list | tuple) else value
 
 
@@ -189,7 +217,7 @@ def results(children: list[Child], places: list, seconds: float) -> list:
         ready = wait(list(waited_for), timeout=0.1)
         for pipe in ready:
             rank = waited_for.pop(pipe)
-            answers[rank] = children[rank].result()
+            answers[rank] = answer_of(children[rank], rank, places)
         now, words = time.monotonic(), [place.value.decode() for place in places]
         if ready or words != seen:
             seen, since = words, now
@@ -200,6 +228,18 @@ def results(children: list[Child], places: list, seconds: float) -> list:
             rule = "every rank must make the same collective calls in the same order"
             raise Failed("HANG", *where, f"No end after {limit:.0f} s: {rule}.")
     return [answers[rank] for rank in range(len(children))]
+
+
+def answer_of(child: Child, rank: int, places: list):
+    """Of a rank that is done.  Raises Failed: its verdict, with where all were if it just ended."""
+    try:
+        return child.result()
+    except Failed as failed:
+        if failed.verdict.status != "ENDED":
+            raise
+        where = [f"rank {i} {place.value.decode()}" for i, place in enumerate(places)]
+        rule = "A collective ends a rank if its tensor is larger or smaller than another rank's."
+        raise Failed("ENDED", f"rank {rank}: {failed.verdict.lines[0]}", *where, rule) from None
 
 
 def compare(ranks: list[dict], curve: list[float], traffic: dict, tolerance: float) -> list[str]:
@@ -229,5 +269,6 @@ def compare(ranks: list[dict], curve: list[float], traffic: dict, tolerance: flo
                 "TOO SLOW",
                 f"{what} of the collectives in 40 steps: {theirs:,}, ours {ours:,}; "
                 f"allowed {ALLOWED} times",
+                "Ours are one a step for each gradient, and few besides: one call can carry all.",
             )
     return [f"2 ranks within {gap:.0e}, {first['traffic']['calls']} collective calls"]

@@ -23,6 +23,13 @@ LEFT_OUT = (
     ".ci",  # grades the solutions
     ".github",
 )
+MENTIONS = (  # of what is left out: file, pattern, what stands there instead
+    ("README.md", r"^\| `solutions/` \|.*\n", ""),
+    ("README.md", r" and in `solutions/`", ""),
+    ("AGENTS.md", r"`solutions/`, ", ""),
+    ("Makefile", r"^# What the grader compares with(.*\n)+?\n", ""),
+    ("Makefile", r" resolution\b", ""),
+)
 TAG = "solution"  # of notebook cells that show an answer
 ABOUT_ANSWERS = re.compile(
     r"""
@@ -73,11 +80,20 @@ def strip(work: Path) -> tuple[int, int]:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     for stub in (work / "grader" / "stubs").glob("*.py"):
         shutil.copy(stub, work / "exercises")
+    for path, old, new in MENTIONS:
+        strip_text(work / path, old, new)
     cells = sum(map(strip_notebook, (work / "notebooks").glob("*.ipynb")))
     tests = tests_about_answers(work)
     for path in tests:
         path.unlink()
     return cells, len(tests)
+
+
+def strip_text(path: Path, old: str, new: str) -> None:
+    """Replace a pattern, which must occur: if it does not, MENTIONS is out of date."""
+    text, count = re.subn(old, new, path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert count, f"{path.name}: no {old}"
+    path.write_text(text, encoding="utf-8")
 
 
 def strip_notebook(path: Path) -> int:

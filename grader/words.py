@@ -1,6 +1,7 @@
 """Outputs in words: what was expected, what came back, and in which simple way the two differ."""
 
 import re
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -53,8 +54,8 @@ def heading(call: str) -> str:
     return f"{'called ' if re.match(r'[A-Za-z_]+[(]', call) else 'checked'}    {call}"
 
 
-def difference(call: str, ours, theirs) -> list[str]:
-    """The call, both outputs, and how the two are related if in a simple way."""
+def difference(call: str, ours, theirs, related: bool = True) -> list[str]:
+    """The call, both outputs, and, if asked, how the two are related if in a simple way."""
     lines = [heading(call)]
     if isinstance(ours, list) and isinstance(theirs, list):
         return lines + list_difference(ours, theirs)
@@ -62,16 +63,22 @@ def difference(call: str, ours, theirs) -> list[str]:
         return [*lines, f"expected   {ours}", f"got        {theirs}"]
     a, b = flat(ours), flat(theirs)
     if a.size <= 8 and a.shape == b.shape and isinstance(ours, torch.Tensor) and ours.dim() == 1:
-        lines += [f"expected   {row(a)}", f"got        {row(b)}"]
+        expected, got = rows(a, b)
+        lines += [f"expected   {expected}", f"got        {got}"]
     elif a.size == 1 or a.shape != b.shape:
         lines += [f"expected   {printed(ours)}", f"got        {printed(theirs)}"]
     else:
         lines += largest(ours, a, b)
-    return lines + relation(ours, a, b)
+    return lines + (relation(ours, a, b) if related else [])
 
 
-def row(x: np.ndarray) -> str:
-    return ", ".join(f"{value:.6g}" for value in x)
+def rows(a: np.ndarray, b: np.ndarray) -> list[str]:
+    """Two rows of numbers, with so many digits that they can be told apart."""
+    for digits in (6, 9, 12, 17):
+        both = [", ".join(f"{value:.{digits}g}" for value in x) for x in (a, b)]
+        if both[0] != both[1]:
+            break
+    return both
 
 
 def largest(ours, a: np.ndarray, b: np.ndarray) -> list[str]:
@@ -80,14 +87,19 @@ def largest(ours, a: np.ndarray, b: np.ndarray) -> list[str]:
     first = next(numbers(ours))
     index = np.unravel_index(at, first.shape) if first.size == a.size else at
     where = f"[{', '.join(map(str, np.atleast_1d(index)))}]"
+    expected, got = rows(a[[at]], b[[at]])
     return [
-        f"expected   {a[at]:.6g} at {where}",
-        f"got        {b[at]:.6g}, of {a.size} numbers the one that differs most",
+        f"expected   {expected} at {where}",
+        f"got        {got}, of {a.size} numbers the one that differs most",
     ]
 
 
 def list_difference(ours: list, theirs: list) -> list[str]:
-    """What is missing from a list, what is too much, or that the order differs."""
+    """Where a list of tuples differs first; what is missing from another list, or too much."""
+    if ours and isinstance(ours[0], tuple):
+        pairs = enumerate(zip_longest(ours, theirs, fillvalue="nothing"))
+        at, (a, b) = next((at, pair) for at, pair in pairs if pair[0] != pair[1])
+        return [f"expected   {a} at [{at}]", f"got        {b}, in {shortened(theirs)}"]
     missing = [str(x) for x in ours if ours.count(x) > theirs.count(x)]
     extra = [str(x) for x in theirs if theirs.count(x) > ours.count(x)]
     lines = [f"missing    {shortened(missing)}"] if missing else []
@@ -102,7 +114,7 @@ def shortened(items: list, most: int = 4) -> str:
 
 def relation(ours, a: np.ndarray, b: np.ndarray) -> list[str]:
     """One line if numbers are not finite, transposed, or rounded to fewer digits."""
-    if a.shape != b.shape:
+    if a.shape != b.shape or a.size == 1:
         return []
     if not np.isfinite(b).all():
         return [f"{(~np.isfinite(b)).sum()} of {b.size} numbers are not finite."]
@@ -138,15 +150,20 @@ def words(value) -> bool:
     )
 
 
+def brief(call: str) -> str:
+    """A call without the setting that follows a semicolon: the first line has said it."""
+    return call.split("; ")[0]
+
+
 def also(wrong: list[Wrong], right: list[str]) -> list[str]:
     """Which other calls differ, and the one before that agrees: one alone seldom tells."""
     lines = [
-        f"also       {call}: expected {printed(ours)}, got {printed(theirs)}"
+        f"also       {brief(call)}: expected {printed(ours)}, got {printed(theirs)}"
         for call, ours, theirs in spread([w for w in wrong[1:] if short(w)])
     ]
     if not lines:
-        lines = [f"also wrong {call}" for call, _, _ in spread(wrong[1:])]
-    return lines + [f"right      {call}" for call in right[-1:]]
+        lines = [f"also wrong {brief(call)}" for call, _, _ in spread(wrong[1:])]
+    return lines + [f"right      {brief(call)}" for call in right[-1:]]
 
 
 def short(wrong: Wrong) -> bool:

@@ -99,7 +99,8 @@ def race() -> str:
     for name, runs in zip(names[1:], others, strict=True):
         there = [steps_to(curve, target) for curve in runs]
         if losses[name] == losses[name_before]:
-            lines.append(f"; {name} draws the same curve again")
+            as_it_must = "as it must: it changes who computes, not what"
+            lines.append(f"; {name} draws the same curve again, {as_it_must}")
             continue
         mean = float("inf") if None in there else statistics.mean(there)
         late = f" never gets there on {there.count(None)} of {len(there)} seeds"

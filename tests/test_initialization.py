@@ -197,7 +197,7 @@ def test_parameter_that_is_not_in_exactly_one_optimizer_group(
 @pytest.mark.parametrize(
     ("draw", "words"),
     [
-        (torch.nn.init.kaiming_uniform_, "nn.init.normal_ and nn.init.uniform_ alone"),
+        (torch.nn.init.kaiming_uniform_, "nn.init.uniform_ or nn.init.normal_ and nothing"),
         (lambda p: torch.nn.init.normal_(p[:1]), "whole parameters"),
     ],
 )

@@ -202,6 +202,11 @@ ROTARY = [
     ),
     Mistake(
         "rotary",
+        "angles times 2 pi: t * base^(-2j/h) are radians already",
+        ((ANGLE, f"2 * math.pi * {ANGLE}"),),
+    ),
+    Mistake(
+        "rotary",
         "x changed in place",
         ((TURN, "return x.copy_(x * angle.cos() + partner * angle.sin())"),),
     ),
@@ -247,6 +252,16 @@ ATTENTION = [
         "CausalSelfAttention",
         "q and k divided by their length, not by their root mean square: sum instead of mean",
         ((MEAN_SQUARE, MEAN_SQUARE.replace("mean", "sum")),),
+    ),
+    Mistake(
+        "CausalSelfAttention",
+        "F.normalize: q and k divided by their length, without args.norm_eps",
+        ((NORMALISED, "x / mean_square.mul(x.shape[-1]).sqrt().clamp(min=1e-12)"),),
+    ),
+    Mistake(
+        "CausalSelfAttention",
+        "k normalised from q: what c_k made is lost",
+        ((NORMED, "q = self.normalised(q)\n        k = self.normalised(q)"),),
     ),
     Mistake(
         "CausalSelfAttention",
@@ -303,6 +318,11 @@ ATTENTION = [
     ),
     Mistake(
         "CausalSelfAttention",
+        "q and k turned twice",
+        ((TURNED, f"{TURNED}\n        {TURNED}"),),
+    ),
+    Mistake(
+        "CausalSelfAttention",
         "only q turned by rotary",
         ((TURNED, "q = rotary(q, self.rotary_base)"),),
     ),
@@ -344,6 +364,25 @@ ATTENTION = [
     ),
     Mistake(
         "CausalSelfAttention",
+        "future scores set to 0 instead of -inf: exp(0) = 1 is a weight too",
+        ((SOFTMAX, SOFTMAX.replace("-torch.inf", "0.0")),),
+    ),
+    Mistake(
+        "CausalSelfAttention",
+        "softmax over the queries instead of the keys: the axis before the last",
+        ((SOFTMAX, SOFTMAX.replace("dim=-1", "dim=-2")),),
+    ),
+    Mistake(
+        "CausalSelfAttention",
+        "attention over the heads of one position: on (B, T, H, h) instead of (B, H, T, h)",
+        (
+            ("T = x.shape[1]", "T = self.num_heads"),
+            (SCORES, SCORES.replace("bihd,bjhd->bhij", "bhid,bhjd->bhij")),
+            (MEAN, MEAN.replace("bhij,bjhd->bihd", "bhij,bhjd->bhid")),
+        ),
+    ),
+    Mistake(
+        "CausalSelfAttention",
         "the mask upside down: each position sees itself and the future",
         ((".tril()", ".triu()"),),
     ),
@@ -366,6 +405,11 @@ ATTENTION = [
         "CausalSelfAttention",
         "heads cut as (h, H) instead of (H, h): a head gets every H-th feature",
         ((CUT, "x.unflatten(2, (-1, self.num_heads)).transpose(2, 3)"),),
+    ),
+    Mistake(
+        "CausalSelfAttention",
+        "view(B, H, T, h) of what is (B, T, D): features and positions mixed up",
+        ((CUT, "x.reshape(len(x), self.num_heads, x.shape[1], -1).transpose(1, 2)"),),
     ),
     Mistake(
         "CausalSelfAttention",
@@ -467,6 +511,11 @@ MLPS = [
         "MLP",
         "ReLU^2 after c_proj as well",
         ((OUT, "self.c_proj(z * z).clamp(min=0) ** 2"),),
+    ),
+    Mistake(
+        "MLP",
+        "ReLU^2 after c_proj instead of before it",
+        ((INNER, "self.c_fc(x)"), (OUT, "self.c_proj(z).clamp(min=0) ** 2")),
     ),
     Mistake(
         "MLP",
@@ -590,6 +639,11 @@ INIT_WEIGHTS = [
         "init_weights",
         "bound sqrt(3 / in): then the standard deviation, not the bound, is 1 / sqrt(in)",
         ((BOUND, "math.sqrt(3 / parameter.shape[1])"),),
+    ),
+    Mistake(
+        "init_weights",
+        "uniform between -0.02 and 0.02, whatever a linear's inputs",
+        ((BOUND, "0.02"),),
     ),
     Mistake(
         "init_weights",

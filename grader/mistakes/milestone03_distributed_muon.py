@@ -6,6 +6,7 @@ ENDS = "list(accumulate(matrix.numel() for matrix in matrices))"
 STARTS = "starts = [0, *ends[:-1]]"
 OWNERS = "[index % world_size for index in range(len(matrices))]"
 LAYOUT = "list(zip(owners, starts, ends, strict=True))"
+BEGUN = "[(o, a, a + m.numel()) for o, a, m in zip(owners, starts, matrices, strict=True)]"
 
 SETTINGS = "self.rank, self.world_size = rank, world_size\n"
 NEWTON_SCHULZ = "zeropower_via_newtonschulz(update, self.steps, self.eps, self.dtype)"
@@ -33,6 +34,7 @@ GATHERED = "gathered = []\n"
 IF_OWN = "if owner == rank and matrix in muon.state:  # keys are compared by identity"
 OWN = 'muon.state[matrix]["momentum_buffer"].clone()'
 TELL = "            dist.broadcast(M, src=owner)\n"
+ADD = "            dist.all_reduce(M)\n"
 IF_TOLD = f"        if world_size > 1:\n{TELL}"
 
 BOTH = "zip(matrices, flat_layout(matrices, world_size), strict=True)"
@@ -45,6 +47,24 @@ FLAT_LAYOUT = [
         "flat_layout",
         "runs of neighbouring matrices to each owner; ranks should take turns, matrix by matrix",
         ((OWNERS, "[i * world_size // len(matrices) for i in range(len(matrices))]"),),
+    ),
+    Mistake(
+        "flat_layout",
+        "owners in blocks of ceil(n / world_size); ranks should take turns, matrix by matrix",
+        ((OWNERS, "[i // -(-len(matrices) // world_size) for i in range(len(matrices))]"),),
+    ),
+    Mistake(
+        "flat_layout",
+        "owners shifted by one: the first matrix is rank 0's",
+        ((OWNERS, OWNERS.replace("index %", "(1 + index) %")),),
+    ),
+    Mistake(
+        "flat_layout",
+        "start is the size of the matrix before, not of all before",
+        (
+            (STARTS, "starts = [0, *[b - a for a, b in zip([0, *ends], ends[:-1])]]"),
+            (LAYOUT, BEGUN),
+        ),
     ),
     Mistake(
         "flat_layout",
@@ -243,7 +263,7 @@ MUON = [
     ),
     Mistake(
         "Muon",
-        "not cast back to the dtype of W: lr and scale are applied in newton_schulz_dtype",
+        "lr and scale applied in newton_schulz_dtype: before O travels, or to O not cast back",
         ((ARRIVED, ARRIVED.removesuffix(".to(weight.dtype)")),),
     ),
     Mistake(
@@ -253,7 +273,7 @@ MUON = [
     ),
     Mistake(
         "Muon",
-        "a rank that owns nothing returns early and misses the collective: all others wait for it",
+        "a rank that owns nothing skips the collective: all others wait for it",
         (
             (
                 COLLECT,
@@ -343,6 +363,32 @@ MUON = [
     ),
     Mistake(
         "Muon",
+        "scale sqrt(min(rows, cols)) instead of sqrt(max(rows, cols))",
+        ((SCALE, "min(rows, cols) ** 0.5"),),
+    ),
+    Mistake(
+        "Muon",
+        "the first gradient itself kept as the buffer, no copy of it: the next one overwrites it",
+        (
+            (
+                NEW_BUFFER,
+                'kept = "momentum_buffer" in self.state[weight]\n'
+                '        new = old.mul_(group["momentum"]).add_(gradient) if kept else gradient',
+            ),
+        ),
+    ),
+    Mistake(
+        "Muon",
+        "momentum in newton_schulz_dtype: it has the dtype of W",
+        (
+            (
+                KEEP_BUFFER,
+                'self.state[weight]["momentum_buffer"] = new.to(self.dtype)\n',
+            ),
+        ),
+    ),
+    Mistake(
+        "Muon",
         "a later Muon's scale: sqrt(max(1, rows / cols))",
         ((SCALE, "max(1, rows / cols) ** 0.5"),),
     ),
@@ -391,6 +437,16 @@ GATHER = [
     ),
     Mistake(
         "gather_momentum",
+        "left uninitialised (torch.empty) where there is no momentum: what lies in memory there",
+        (("M = torch.zeros_like(matrix)", "M = torch.empty_like(matrix)"), (TELL, ADD)),
+    ),
+    Mistake(
+        "gather_momentum",
+        "the weights instead of their momentum",
+        ((OWN, "matrix.detach().clone()"),),
+    ),
+    Mistake(
+        "gather_momentum",
         "everything taken from rank 0, which does not own everything",
         ((TELL, TELL.replace("src=owner", "src=0")),),
     ),
@@ -432,7 +488,7 @@ GATHER = [
     ),
     Mistake(
         "gather_momentum",
-        "a rank that has no momentum returns early and misses the collective: all others wait",
+        "a rank that has no momentum skips the collective: all others wait",
         (
             (
                 GATHERED,
@@ -484,6 +540,37 @@ KEEP = [
     ),
     Mistake(
         "keep_own_momentum",
+        "another rank's momentum kept: owners counted from the second matrix",
+        ((KEPT, KEPT.replace("owner == rank", "owner == (rank + 1) % world_size")),),
+    ),
+    Mistake(
+        "keep_own_momentum",
+        "what else there is for a matrix dropped as well: its momentum alone is kept",
+        (
+            (
+                "own[matrix] = muon.state[matrix]",
+                'own[matrix] = {"momentum_buffer": muon.state[matrix]["momentum_buffer"]}',
+            ),
+        ),
+    ),
+    Mistake(
+        "keep_own_momentum",
+        "muon.state made a plain dict: it no longer makes an entry for a new key",
+        ((CLEAR, "muon.state = {}\n"),),
+    ),
+    Mistake(
+        "keep_own_momentum",
+        "owners by the order of muon.state instead of the order of the matrices",
+        (
+            (
+                f"for matrix, (owner, _, _) in {BOTH}:\n        {KEPT}",
+                "for i, matrix in enumerate(list(muon.state)):\n"
+                "        if i % world_size == rank:\n",
+            ),
+        ),
+    ),
+    Mistake(
+        "keep_own_momentum",
         "runs of neighbouring matrices kept: owners take turns, as flat_layout says",
         (
             (
@@ -502,18 +589,19 @@ KEEP = [
 
 MISTAKES = [*FLAT_LAYOUT, *MUON, *GATHER, *KEEP]
 
-PADDED = """mine = torch.cat([*pieces, torch.zeros(0, dtype=self.dtype)])
+PADDED = """like = {"dtype": self.dtype, "device": group["params"][0].device}
+        mine = torch.cat([*pieces, torch.zeros(0, **like)])
         sizes = [0] * self.world_size
         for owner, start, end in layout:
             sizes[owner] += end - start
-        padded = torch.zeros(max(sizes), dtype=self.dtype)
+        padded = torch.zeros(max(sizes), **like)
         padded[: len(mine)] = mine
         shares = [torch.empty_like(padded) for _ in sizes]
         if self.world_size > 1:
             dist.all_gather(shares, padded)
         else:
             shares = [padded]
-        updates, at = torch.empty(layout[-1][2], dtype=self.dtype), [0] * self.world_size
+        updates, at = torch.empty(layout[-1][2], **like), [0] * self.world_size
         for owner, start, end in layout:
             updates[start:end] = shares[owner][at[owner] : at[owner] + end - start]
             at[owner] += end - start
@@ -564,7 +652,8 @@ EQUIVALENTS = [
             (
                 SETTINGS,
                 f"{SETTINGS}        self.layout = flat_layout(params, world_size)\n"
-                "        self.flat = torch.empty(self.layout[-1][2], dtype=self.dtype)\n",
+                "        self.flat = torch.empty(self.layout[-1][2], dtype=self.dtype)\n"
+                "        self.flat = self.flat.to(params[0].device)\n",
             ),
             ('layout = flat_layout(group["params"], self.world_size)', "layout = self.layout"),
             ("pieces = []\n", "updates = self.flat.fill_(0)\n"),
@@ -579,7 +668,7 @@ EQUIVALENTS = [
         (
             (
                 'for weight, (owner, start, end) in zip(group["params"], layout, strict=True):\n',
-                'pieces = [torch.zeros(p.numel(), dtype=self.dtype) for p in group["params"]]\n'
+                'pieces = [p.new_zeros(p.numel(), dtype=self.dtype) for p in group["params"]]\n'
                 "        for i in reversed(range(len(pieces))[self.rank :: self.world_size]):\n"
                 '            weight = group["params"][i]\n',
             ),

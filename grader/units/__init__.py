@@ -43,6 +43,12 @@ class Invariant(Beside):
     says = "Numbers and curve do not show this, but the docstring asks for it."
 
 
+class Elsewhere(Invariant):
+    """What a GPU would show: tensors of the CPU that meet those one is given."""
+
+    says = "On a GPU this ends the run: make new tensors on the device of those you are given."
+
+
 class Cost(Beside):
     """What makes right code slow."""
 
@@ -65,6 +71,18 @@ def draw(module: nn.Module) -> None:
 def parameters_of(module: nn.Module) -> list[str]:
     """Names and shapes, sorted."""
     return sorted(f"{name} {tuple(p.shape)}" for name, p in module.named_parameters())
+
+
+def moves(run: Callable[[], Tensor | None]) -> bool:
+    """Whether run() works on `meta`, a device without data that stands for a GPU here.
+
+    Only two devices in one operation count as an error: who asks for a number finds none there.
+    """
+    try:
+        y = run()
+    except Exception as error:
+        return not any(words in str(error) for words in ("device", "copy out of meta"))
+    return y is None or y.device.type == "meta"
 
 
 def leaks(run: Callable[[Tensor], Tensor], width: int) -> list[str]:

@@ -9,7 +9,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from grader.units import Invariant, Kind, Property, draw, kind, leaks, normal, strangers
+from grader.units import (
+    Elsewhere,
+    Invariant,
+    Kind,
+    Property,
+    draw,
+    kind,
+    leaks,
+    moves,
+    normal,
+    strangers,
+)
 from milestones.harness.initialization import initialize
 
 ON_TWO_RANKS = ("cut_batch",)
@@ -66,6 +77,9 @@ def CausalSelfAttention(function, script: ModuleType) -> Iterator:
         x = normal((1, 1030, args.model_dim), seed=2)
         with torch.no_grad():
             yield f"the last output for x (1, 1030, 32), {heads} heads", attention(x)[0, -1]
+    x, attention = x[:, :3].to("meta"), attention.to("meta")
+    call = "whether CausalSelfAttention(args) works on another device"
+    yield Elsewhere(call), moves(lambda: attention(x))
 
 
 @torch.no_grad()
@@ -76,7 +90,7 @@ def by_hand(attention: nn.Module, D: int, heads: int) -> Iterator:
         p.zero_()
     attention.c_attn.weight[2 * D :] = torch.eye(D)
     attention.c_proj.weight.copy_(torch.eye(D))
-    setting = f"q = k = 0, v = x, c_proj the identity, {heads} heads"
+    setting = f"{heads} heads; q = k = 0, v = x, c_proj the identity"
     x = torch.arange(1.0, D + 1, dtype=torch.float64).view(1, 1, D)
     call = f"CausalSelfAttention(args)(x), x (1, 1, {D}) = 1 to {D}, {setting}"
     yield call, attention(x.clone())[0, 0]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from grader.cost import matrix_products
-from grader.units import Cost, Kind, Property, kind, normal, strangers
+from grader.units import Cost, Elsewhere, Kind, Property, kind, moves, normal, strangers
 
 ON_TWO_RANKS = ()  # nothing here knows of ranks; all together run on two
 SHAPES = [(8, 8), (6, 10), (24, 8), (32, 8), (8, 32)]  # square, wide, fused QKV, tall, wide
@@ -65,6 +65,9 @@ def zeropower_via_newtonschulz(function, script: ModuleType, shapes: list = SHAP
         "zeropower_via_newtonschulz(U, 5, 1e-7, float64) with U all zeros (4, 6)",
         function(torch.zeros(4, 6, dtype=torch.float64), 5, 1e-7, torch.float64),
     )
+    U = torch.empty(4, 6, device="meta")
+    call = "whether zeropower_via_newtonschulz(U, 5, 1e-7, float32) works with U on another device"
+    yield Elsewhere(call), moves(lambda: function(U, 5, 1e-7, torch.float32))
 
 
 def split_qkv(function, script: ModuleType) -> Iterator:
@@ -82,7 +85,7 @@ def split_qkv(function, script: ModuleType) -> Iterator:
 
 def by_hand(function) -> Iterator:
     """Muon without an iteration, and lr and eps so large that it subtracts scale * U."""
-    setting = "O = U / 1e9 with newton_schulz_steps=0, newton_schulz_eps=1e9, and lr=1e9"
+    setting = "; newton_schulz_steps=0, newton_schulz_eps=1e9 and lr=1e9, so that it is lr * O"
 
     def steps(rows: int, cols: int, momentum: float, nesterov: bool, count: int) -> list[float]:
         W = nn.Parameter(torch.zeros(rows, cols, dtype=torch.float64))
@@ -95,22 +98,18 @@ def by_hand(function) -> Iterator:
         return [round(b - a, 8) + 0.0 for a, b in pairwise(means)]  # no minus zero
 
     for rows, cols in [(1, 1), *SHAPES]:
-        call = (
-            f"change of W {shape(rows, cols)}, in a step with gradients of 1: -scale, as {setting}"
-        )
-        yield call, steps(rows, cols, 0.0, False, 1)[0]
+        call = f"change of W {shape(rows, cols)} in a step with gradients of 1, which is -scale"
+        yield f"{call}{setting} = U", steps(rows, cols, 0.0, False, 1)[0]
     for nesterov, ratio in [(True, "2.8525 / 1.95"), (False, "1.95 / 1")]:
         first, second = steps(1, 1, 0.95, nesterov, 2)
-        call = (
-            f"change of W (1, 1) in step 2 over that in step 1 ({ratio}), gradient [[1.]] at both"
-        )
-        call += f", momentum 0.95, nesterov={nesterov}, {setting}"
+        call = f"step 2 in units of step 1 ({ratio}), nesterov={nesterov}"
+        call += f"; W (1, 1), gradients of 1, momentum 0.95, {setting[2:]} = U"
         yield call, round(second / first, 6) if first else 0.0
     W = nn.Parameter(torch.zeros(8, 8))
     W.grad = torch.ones(8, 8)
     function([W], 1000.0, 0.0, False, 0, 0.0, torch.bfloat16).step()
-    call = "change of W (8, 8), float32, with newton_schulz_dtype=bfloat16, O = 0.125 everywhere"
-    yield f"{call}, lr 1000", W.detach().double().mean()
+    call = "change of W (8, 8), float32, with newton_schulz_dtype=bfloat16"
+    yield f"{call}; O = 0.125 everywhere, lr 1000", W.detach().double().mean()
 
 
 def Muon(function, script: ModuleType) -> Iterator:
@@ -140,6 +139,10 @@ def Muon(function, script: ModuleType) -> Iterator:
             f"weight {shape(*p.shape)} after save, load and a step: how far off",
             (p - q).abs().max(),
         )
+    W = nn.Parameter(torch.empty(4, 6, device="meta"))
+    W.grad = torch.empty_like(W)
+    muon = function([W], 0.1, 0.95, True, 5, 1e-7, torch.float32)
+    yield Elsewhere("whether a step of Muon works with W on another device"), moves(muon.step)
 
 
 def holds(state: dict | Tensor, W: Tensor) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from grader.units import Property, bounded, draw, normal, parameters_of
+from grader.units import Elsewhere, Kind, Property, bounded, draw, moves, normal, parameters_of
 from milestones.harness.initialization import initialize
 
 ON_TWO_RANKS = ()  # nothing here knows of ranks; all together run on two
@@ -20,6 +20,8 @@ def next_multiple_of_n(function, script: ModuleType) -> Iterator:
 
 
 def rotary(function, script: ModuleType) -> Iterator:
+    x = torch.zeros(1, 3, 1, 4, dtype=torch.float64)
+    yield "rotary(x, 100.) with x (1, 3, 1, 4), all zeros", function(x, 100.0)
     for feature in range(4):
         x = torch.zeros(1, 3, 1, 4, dtype=torch.float64)
         x[..., feature] = 1.0
@@ -31,12 +33,16 @@ def rotary(function, script: ModuleType) -> Iterator:
     turned = function(x.clone(), 50.0)
     gap = (turned.norm(dim=3) - x.norm(dim=3)).abs().max().item()
     yield Property("how far rotary changes the length of a head's features"), round(gap, 6) + 0.0
+    precision = "float64" if gap < 1e-12 else "less than float64"
+    call = "precision of rotary(x, 50.) with x float64, told from the lengths of its heads"
+    yield Kind(call), precision
     q, k = (function(z.expand(1, 12, 1, 8), 50.0)[0, :, 0] for z in normal((2, 8), seed=1))
     scores = q @ k.T  # of one q and one k at every pair of positions
     gap = (scores[3:, 3:] - scores[:-3, :-3]).abs().max().item()
     call = "how far q . k changes when both positions grow by 3, rotary(q, 50.) and rotary(k, 50.)"
     yield Property(call), round(gap, 6) + 0.0
     settings = [((2, 12, 3, 8), 50.0), ((3, 5, 2, 6), 10_000.0), ((1, 1, 4, 2), 10.0)]
+    settings += [((1, 1500, 1, 2), 10_000.0)]  # longer than any context of the race so far
     for shape, base in [*settings, ((2, 12, 3, 8), 10_000.0)]:  # a shape seen before, another base
         x = normal(shape, seed=2)
         call, given = f"rotary(x, {base:g}) with x {shape}", x.clone()
@@ -47,6 +53,9 @@ def rotary(function, script: ModuleType) -> Iterator:
         "positions that rotary(x, 10000.) tells apart with x (1, 1024, 1, 64), bfloat16, all ones",
         len(half[0, :, 0].unique(dim=0)),
     )
+    x = torch.empty(1, 3, 1, 4, device="meta")
+    call = "whether rotary(x, 100.) works with x on another device"
+    yield Elsewhere(call), moves(lambda: function(x, 100.0))
 
 
 def CausalSelfAttention(function, script: ModuleType) -> Iterator:
@@ -69,6 +78,12 @@ def CausalSelfAttention(function, script: ModuleType) -> Iterator:
         yield f"the argument x after {call}: it must stay as it was", x.detach() - before
     x = normal((1, 128, args.model_dim), seed=2)  # so long that the scores cost more than q, k, v
     yield "CausalSelfAttention(args)(x) with x (1, 128, 32), 4 heads", attention(x).detach()
+    x = normal((1, 1500, args.model_dim), seed=2)  # longer than any context of the race so far
+    call = "last output of CausalSelfAttention(args)(x) with x (1, 1500, 32), 4 heads"
+    yield call, attention(x)[0, -1].detach()
+    x, attention = x[:, :3].float().to("meta"), attention.float().to("meta")
+    call = "whether CausalSelfAttention(args) works on another device"
+    yield Elsewhere(call), moves(lambda: attention(x))
     attention = function(replace(args, norm_eps=1.0, rotary_base=20.0)).double()
     draw(attention)
     call = "CausalSelfAttention(args)(x) with x (3, 8, 32), 4 heads"
@@ -83,7 +98,7 @@ def by_hand(attention: nn.Module, D: int, heads: int) -> Iterator:
         p.zero_()
     attention.c_v.weight.copy_(torch.eye(D))
     attention.c_proj.weight.copy_(torch.eye(D))
-    setting = f"q = k = 0, v = x, c_proj the identity, {heads} heads"
+    setting = f"{heads} heads; q = k = 0, v = x, c_proj the identity"
     x = torch.arange(1.0, D + 1, dtype=torch.float64).view(1, 1, D)
     call = f"CausalSelfAttention(args)(x), x (1, 1, {D}) = 1 to {D}, {setting}"
     yield call, attention(x.clone())[0, 0]
@@ -95,9 +110,9 @@ def by_hand(attention: nn.Module, D: int, heads: int) -> Iterator:
     x = torch.zeros(1, 2, D, dtype=torch.float64)
     x[:, 0, 0::h] = 400.0  # feature 0 of every head
     x[:, 1, 1::h] = 4.0  # and feature 1: another pair, at right angles however both are turned
-    call = f"400 times the softmax of (0, sqrt({h})): first number of output 1, q = k = v = x"
-    call += f", x (1, 2, {D}): 400 in feature 0 of each head, then 4 in feature 1"
-    yield f"{call}, {heads} heads", attention(x)[0, 1, 0]
+    call = f"first number of output 1, of two orthogonal positions, {heads} heads"
+    setting = f"q = k = v = x, scores 0 and sqrt({h}), so that it is 400 / (1 + exp(sqrt({h})))"
+    yield f"{call}; {setting}", attention(x)[0, 1, 0]
 
 
 def MLP(function, script: ModuleType) -> Iterator:

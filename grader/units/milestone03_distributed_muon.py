@@ -6,14 +6,15 @@ from copy import deepcopy
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
+from unittest import mock
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 from grader.cost import ALLOWED, Counter
-from grader.ranks import Traffic, on_ranks
-from grader.units import Cost, Invariant, Kind, normal
+from grader.ranks import COLLECTIVES, Traffic, on_ranks
+from grader.units import Cost, Elsewhere, Invariant, Kind, moves, normal
 
 ON_TWO_RANKS = ("flat_layout", "Muon")
 SHAPES = [(8, 8), (6, 10), (24, 8), (32, 8), (8, 32)]  # square, wide, tall; five do not divide
@@ -48,6 +49,8 @@ def flat_layout(function, script: ModuleType) -> Iterator:
         call = f"flat_layout(matrices, {world_size}) with matrices {shapes}"
         yield Kind(f"the type of {call}"), type(layout).__name__
         yield call, [tuple(place) for place in layout]
+        kinds = sorted({type(number).__name__ for place in layout for number in place})
+        yield Kind(f"the types in {call}"), kinds
 
 
 # ------------------------------------------------------------------------------------------- Muon
@@ -96,7 +99,7 @@ def has_buffers(muon: torch.optim.Optimizer, numbers: list[int]) -> bool:
 
 def by_hand(function) -> Iterator:
     """Muon without an iteration, and lr and eps so large that it subtracts scale * U."""
-    setting = "O = U / 1e9 with newton_schulz_steps=0, newton_schulz_eps=1e9, and lr=1e9"
+    setting = "; newton_schulz_steps=0, newton_schulz_eps=1e9 and lr=1e9, so that it is lr * O"
     plain = {"lr": 1e9, "newton_schulz_steps": 0, "newton_schulz_eps": 1e9}
 
     def steps(shape: tuple[int, int], momentum: float, nesterov: bool, count: int) -> list[float]:
@@ -110,14 +113,12 @@ def by_hand(function) -> Iterator:
         return [round(b - a, 8) + 0.0 for a, b in pairwise(means)]  # no minus zero
 
     for shape in [(1, 1), *SHAPES]:
-        call = f"change of W {shape} on one rank, in a step with gradients of 1: -scale, as"
-        yield f"{call} {setting}", steps(shape, 0.0, False, 1)[0]
+        call = f"change of W {shape} in a step with gradients of 1 on one rank, which is -scale"
+        yield f"{call}{setting} = U", steps(shape, 0.0, False, 1)[0]
     for nesterov, ratio in [(True, "2.8525 / 1.95"), (False, "1.95 / 1")]:
         first, second = steps((1, 1), 0.95, nesterov, 2)
-        call = (
-            f"change of W (1, 1) in step 2 over that in step 1 ({ratio}), gradient [[1.]] at both"
-        )
-        call += f", momentum 0.95, nesterov={nesterov}, {setting}"
+        call = f"step 2 in units of step 1 ({ratio}), one rank, nesterov={nesterov}"
+        call += f"; W (1, 1), gradients of 1, momentum 0.95, {setting[2:]} = U"
         yield call, round(second / first, 6) if first else 0.0
 
 
@@ -154,10 +155,7 @@ def sharing(function, script: ModuleType, shapes: list) -> Callable:
         found = {"weights": weights, "holds": holders(muon), "found": has_buffers(muon, own)}
         found |= {"bytes": traffic.bytes, "flops": counter.flops}
         found["own flops"] = 3 * sum(map(newton_schulz_flops, shapes[rank::world_size]))
-        traffic.say("waits in the grader's own exchange, after its steps")
-        everywhere = [None] * world_size
-        dist.all_gather_object(everywhere, found["found"])
-        if all(everywhere):  # all ranks gather, or none
+        if all(traffic.exchange(found["found"], "after its steps")):  # all ranks gather, or none
             found["resumed"] = resumed(function, script, muon, rank, world_size)
         return found
 
@@ -230,9 +228,13 @@ def in_low_precision(function) -> Iterator:
         muon = muon_on(function, params, rank, world_size, lr=1001.0, **low)
         for p in params:
             p.grad = torch.ones_like(p)
+        places = [p.data_ptr() for p in params]
         muon.step()
         means = torch.stack([p.detach().double().mean() for p in params])
-        return {"means": means, "bytes": traffic.bytes}
+        M = (muon.state.get(params[rank]) or {}).get("momentum_buffer")
+        dtype = str(getattr(M, "dtype", None))
+        stay = places == [p.data_ptr() for p in params]
+        return {"means": means, "bytes": traffic.bytes, "dtype": dtype, "stay": stay}
 
     ranks = on_ranks(2, work, home(function))
     setting = (
@@ -241,13 +243,43 @@ def in_low_precision(function) -> Iterator:
     for rank, seen in enumerate(ranks):
         call = f"change of W (8, 8), {setting.format(rank)}: scale and lr are applied in float32"
         yield call, seen["means"]
+        call = (
+            f"dtype of the momentum of W, float32, with newton_schulz_dtype=bfloat16, rank {rank}"
+        )
+        yield Kind(call), seen["dtype"]
+        call = f"whether W keeps its place in memory, as it is updated in place, rank {rank}"
+        yield Invariant(call), seen["stay"]
     call = "bytes of the collectives in a step, newton_schulz_dtype=bfloat16"
     yield Sent(call), times(ranks[0]["bytes"], 2 * 128, "those of all updates in bfloat16")
+
+
+def elsewhere(function) -> torch.optim.Optimizer:
+    """A Muon of rank 0 of 2, whose matrices and gradients lie on another device."""
+    params = [nn.Parameter(torch.empty(shape, device="meta")) for shape in SHAPES]
+    for p in params:
+        p.grad = torch.empty_like(p)
+    return muon_on(function, params, 0, 2, newton_schulz_dtype=torch.bfloat16)
+
+
+def sends(run: Callable) -> bool:
+    """`moves`, and whether what is sent lies there too; no collective has an effect."""
+    sent = []
+
+    def send(*args, **kwargs):
+        given = [*args, *kwargs.values()]
+        lists = [x if isinstance(x, list) else [x] for x in given]
+        sent.extend(x for xs in lists for x in xs if isinstance(x, Tensor))
+        return mock.Mock()
+
+    with mock.patch.multiple(dist, **dict.fromkeys(COLLECTIVES, send)):
+        return moves(run) and all(x.device.type == "meta" for x in sent)
 
 
 def Muon(function, script: ModuleType) -> Iterator:
     yield from by_hand(function)
     yield from on_one_rank(function)
+    muon = elsewhere(function)
+    yield Elsewhere("whether a step of Muon works on another device"), sends(muon.step)
     yield from on_several_ranks(function, script)
     yield from in_low_precision(function)
 
@@ -262,11 +294,15 @@ def gathering(function, script: ModuleType, shapes: list, dtype: torch.dtype) ->
         params = [nn.Parameter(p.detach().to(dtype)) for p in matrices(shapes)]
         muon = muon_on(script.Muon, params, rank, world_size)
         before = deepcopy(function(muon, rank, world_size))
+        if traffic:
+            traffic.exchange(None, "after gather_momentum")  # who made no call waits here
         for step in (1, 2):
             take_step(muon, seed=step)
         own = [muon.state[p]["momentum_buffer"] for p in params[rank::world_size]]
         copies = [M.clone() for M in own]
         after = function(muon, rank, world_size)
+        if traffic:
+            traffic.exchange(None, "after gather_momentum")
         return {
             "before": before,
             "after": after,
@@ -278,20 +314,30 @@ def gathering(function, script: ModuleType, shapes: list, dtype: torch.dtype) ->
     return work
 
 
+def by_itself(work: Callable) -> dict:
+    """What the only rank of one does; a torch.empty holds nan, as on several ranks."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        return work(0, 1, None)
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
 def gather_momentum(function, script: ModuleType) -> Iterator:
     settings = [(1, SHAPES), (2, SHAPES), (3, SHAPES), (3, TWO)]
     for world_size, shapes in settings:
         dtype = torch.float32 if shapes is TWO else torch.float64
         work = gathering(function, script, shapes, dtype)
         alone = world_size == 1  # and then there is no process group
-        ranks = [work(0, 1, None)] if alone else on_ranks(world_size, work, home(function))
+        ranks = [by_itself(work)] if alone else on_ranks(world_size, work, home(function))
         for rank, seen in enumerate(ranks):
             call = f"gather_momentum(muon, {rank}, {world_size}), {len(shapes)} matrices"
             yield Kind(f"the type of {call}"), seen["kind"]
             for moment, words in [("before", "before the first step"), ("after", "after 2 steps")]:
                 yield f"number of tensors in {call}, {words}", len(seen[moment])
                 for i, M in enumerate(seen[moment]):
-                    yield f"{call}, {words}: no. {i}", M
+                    yield f"{call}, {words}: matrix {i}", M
             for i, gap in zip(range(rank, len(shapes), world_size), seen["changed"], strict=True):
                 call = f"the argument muon: how far state changes, matrix {i}, rank {rank}"
                 yield f"{call} of {world_size}", gap
@@ -300,6 +346,11 @@ def gather_momentum(function, script: ModuleType) -> Iterator:
             )
             yield Invariant(call), seen["holds"]
 
+    muon = elsewhere(script.Muon)
+    sends(muon.step)
+    call = "whether gather_momentum(muon, 0, 2) works on another device"
+    yield Elsewhere(call), sends(lambda: function(muon, 0, 2)[0])
+
 
 def keep_own_momentum(function, script: ModuleType) -> Iterator:
     for world_size, shapes in [(1, SHAPES), (2, SHAPES), (3, SHAPES), (3, TWO)]:
@@ -307,16 +358,23 @@ def keep_own_momentum(function, script: ModuleType) -> Iterator:
             params = matrices(shapes)
             muon = muon_on(script.Muon, params, rank, world_size)
             call = f"keep_own_momentum(muon, {rank}, {world_size}), {len(shapes)} matrices"
-            for i, p in enumerate(params):
-                muon.state[p]["momentum_buffer"] = normal(tuple(p.shape), seed=50 + i)
+            for i, p in reversed(list(enumerate(params))):  # state has an order of its own
+                M = normal(tuple(p.shape), seed=50 + i)
+                muon.state[p] = {"momentum_buffer": M, "another": i}
             function(muon, rank, world_size)
             yield f"matrices that have momentum after {call}", holders(muon)
             for i, p in list(enumerate(params))[rank::world_size]:
                 M = (muon.state.get(p) or {}).get("momentum_buffer")
                 yield f"momentum of matrix {i} after {call}", M
-            others = [p for i, p in enumerate(params) if i % world_size != rank]
-            left = [M.abs().max() for p in others for M in muon.state.get(p, {}).values()]
-            yield f"largest entry of others' momentum after {call}", max(left, default=0.0)
+                kept = sorted((muon.state.get(p) or {}).keys() - {"momentum_buffer"})
+                yield f"what else there is for matrix {i} after {call}", kept
+            others = [i for i in range(len(params)) if i % world_size != rank]
+            left = [f"matrix {i}" for i in others if muon.state.get(params[i])]
+            yield f"others' matrices of which something is left after {call}", left
+            tensors = [M for i in others for M in (muon.state.get(params[i]) or {}).values()]
+            sizes = [M.abs().max() for M in tensors if isinstance(M, Tensor)]
+            yield f"largest entry of what is left of them after {call}", max(sizes, default=0.0)
+            yield Kind(f"the type of muon.state after {call}"), type(muon.state).__name__
             yield f"number of matrices in muon.param_groups after {call}", count(muon)
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from grader.cost import Counter, matrix_products
 from grader.units import (
     Cost,
+    Elsewhere,
     Invariant,
     Kind,
     Property,
@@ -19,6 +20,7 @@ from grader.units import (
     draw,
     kind,
     milestone01_muon,
+    moves,
     normal,
     parameters_of,
     strangers,
@@ -116,11 +118,18 @@ def CausalSelfAttention(function, script: ModuleType) -> Iterator:
     x, values = normal((1, 128, args.model_dim), seed=2), normal((1, 128, 4, 8), seed=3)
     call = "CausalSelfAttention(args)(x, v1)[0] with x (1, 128, 32), 4 heads"  # scores cost most
     yield call, attention(x, values)[0].detach()
+    x, values = normal((1, 1500, args.model_dim), seed=2), normal((1, 1500, 4, 8), seed=3)
+    call = "last output of CausalSelfAttention(args)(x, v1)[0] with x (1, 1500, 32), 4 heads"
+    yield call, attention(x, values)[0][0, -1].detach()
     attention = filled(function(replace(args, norm_eps=1.0, rotary_base=20.0)))
     x, values = normal((3, 8, args.model_dim), seed=1), normal((3, 8, 4, 8), seed=4)
     call = "CausalSelfAttention(args)(x, v1)[0] with x (3, 8, 32), 4 heads"
     yield f"{call}, norm_eps 1, rotary_base 20", attention(x, values)[0].detach()
     yield from attention_in_half(filled(function(args), torch.float32), args.model_dim)
+    x, values = x[:, :3].float().to("meta"), values[:, :3].float().to("meta")
+    attention = attention.float().to("meta")
+    call = "whether CausalSelfAttention(args) works on another device"
+    yield Elsewhere(call), moves(lambda: attention(x, values)[0])
 
 
 @torch.no_grad()
@@ -135,7 +144,7 @@ def mixed_by_hand(attention: nn.Module, D: int, heads: int) -> Iterator:
         for given, is_given in [(v1, "10s"), (None, "None")]:
             call = f"first number of each output, lamb {lamb:g}, v1 {is_given}, x 1s, 2s, 6s"
             y, handed = attention(x.clone(), given)
-            yield f"{call}, q = k = 0, v = x, c_proj the identity, {heads} heads", y[0, :, 0]
+            yield f"{call}, {heads} heads; q = k = 0, v = x, c_proj the identity", y[0, :, 0]
             call = f"the v1 that is handed on, its first number at each position, lamb {lamb:g}"
             yield f"{call}, v1 {is_given}, v 1s, 2s, 6s, {heads} heads", handed[0, :, 0, 0]
 
@@ -214,6 +223,9 @@ def Block(function, script: ModuleType) -> Iterator:
     x, x0 = (normal((2, 5, D), seed=n).to(HALF) for n in (0, 1))
     call = "Block(args)(x, x0, None), x and x0 bfloat16, weights float32"
     yield Kind(f"dtype of the x of {call}"), dtype_of(block(x, x0, None)[0])
+    block, (x, x0) = block.to("meta"), (z.float().to("meta") for z in (x, x0))
+    call = "whether Block(args) works on another device"
+    yield Elsewhere(call), moves(lambda: block(x, x0, None)[0])
 
 
 def softcap(function, script: ModuleType) -> Iterator:
@@ -240,6 +252,8 @@ def softcap(function, script: ModuleType) -> Iterator:
             Kind(f"dtype of softcap(logits, 30), logits {name}"),
             dtype_of(function(x.to(dtype), 30.0)),
         )
+    call = "whether softcap(logits, 30) works with logits on another device"
+    yield Elsewhere(call), moves(lambda: function(x.to("meta"), 30.0))
 
 
 class Noting(nn.Module):
@@ -305,6 +319,10 @@ def unet(function, script: ModuleType) -> Iterator:
     y = function(blocks, torch.tensor([1.0, 2.0]), torch.zeros(1, 1, 1, dtype=HALF))
     dtypes = sorted({dtype_of(x) for x in [y, *(note[1] for note in notes)]})
     yield Kind("dtypes of x in unet(blocks, skip_weights, x0), x0 bfloat16"), ", ".join(dtypes)
+    blocks = nn.ModuleList([Curved(i) for i in range(4)])
+    w, x0 = torch.empty(2, device="meta"), torch.empty(2, 3, 4, device="meta")
+    call = "whether unet(blocks, skip_weights, x0) works on another device"
+    yield Elsewhere(call), moves(lambda: function(blocks, w, x0))
 
 
 class Products(Cost):

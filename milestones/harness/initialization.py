@@ -41,7 +41,10 @@ def portable_draws(model: nn.Module, seed: int) -> Iterator[None]:
     with mock.patch.multiple(nn.init, normal_=normal_, uniform_=uniform_):
         yield
     if not torch.equal(before, torch.get_rng_state()):
-        raise UsageError("init_weights must draw with nn.init.normal_ and nn.init.uniform_ alone")
+        raise UsageError(
+            "init_weights must draw with nn.init.uniform_ or nn.init.normal_ and nothing else: "
+            "other draws change from one torch to the next"
+        )
 
 
 def initialize(

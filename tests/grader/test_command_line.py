@@ -51,6 +51,26 @@ def test_a_file_half_done(tmp_path):
     golden("terminal half done", timeless(text.replace(str(tmp_path.resolve()), "exercises")))
 
 
+def test_tasks_graded_at_a_time_keep_apart_what_they_print_and_how_they_end(tmp_path):
+    text = (ROOT / "solutions" / MUON).read_text()
+    says = {
+        "def get_lr(step: int, args) -> float:\n": "    print('from one'); 1 / 0\n",
+        "def split_qkv(U: Tensor) -> tuple[Tensor, ...]:\n": (
+            "    print('from another')\n    import os\n    os.kill(os.getppid(), 9)\n"
+        ),
+    }
+    for line, more in says.items():
+        assert line in text
+        text = text.replace(line, line + more)
+    (tmp_path / MUON).write_text(text)
+    asked = "milestone01 and (get_lr or split_qkv)"
+    code, text = run("pytest", "grader/", "-k", asked, "--target", str(tmp_path))
+    one, another = text.split("01.3 split_qkv")
+    assert code == 1
+    assert "CRASH" in one and "from one" in one and "another" not in one
+    assert "ENDED" in another and "from another" in another and "from one" not in another
+
+
 def test_the_solutions_of_a_task_are_green():
     code, text = run("pytest", "grader/", "-k", "01.3", "--target", "solutions")
     assert code == 0 and "1 passed" in text

@@ -8,14 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from grader.judge import GPU, judge
+from grader.ahead import Ahead
+from grader.judge import GPU, judge, unit_outputs
+from grader.mistakes import edited
+from grader.units import Elsewhere
 from grader.verdict import PASSED, STATUSES
 from milestones.harness.injection import ROOT
 from tests.conftest import STEMS, find_script
+from tests.grader.resolution import solution_of
 
 GOLDEN = Path(__file__).parent / "golden"
 BASELINE, MUON = "milestone00_baseline", "milestone01_muon"
-SHARED = "milestone03_distributed_muon"
+SHARED, UNET = "milestone03_distributed_muon", "milestone04_unet_skips"
 NS = "zeropower_via_newtonschulz"
 FROBENIUS = "    frobenius ="
 STEP = "                weight -= group"
@@ -63,6 +67,12 @@ FAULTS = {
     # right for every unit call, wrong for what only training brings: a batch of steps
     "CURVE": (MUON, "Muon", STEP, STEP.replace("group", "(len(self.state) < 9) * group")),
     "INVARIANT": (BASELINE, "forward_backward", ".detach()", ""),
+    "INVARIANT device": (
+        "milestone02_modern_arch",
+        "CausalSelfAttention",
+        "dtype=torch.bool, device=x.device",
+        "dtype=torch.bool",
+    ),
     "INVARIANT ranks": (
         MUON,
         "",
@@ -137,11 +147,37 @@ def test_no_file(tmp_path):
 
 @pytest.mark.parametrize("stem", STEMS)
 def test_stubs_are_red_and_solutions_green(stem):
-    for name in [*find_script(stem).EXERCISES, ""]:
-        assert judge(stem, name, "grader/stubs").status == "TODO"
-        verdict = judge(stem, name, "solutions")
+    tasks = [(stem, name) for name in [*find_script(stem).EXERCISES, ""]]
+    stubs, solutions = Ahead(tasks, "grader/stubs"), Ahead(tasks, "solutions")
+    for task in tasks:
+        assert stubs.verdict(task).status == "TODO"
+        verdict = solutions.verdict(task)
         assert verdict.status == PASSED, verdict.text
     assert "2 ranks within" in verdict.text
+
+
+ON_THE_CPU = [  # milestone, task, what is replaced in the solution: a tensor made where x is not
+    (BASELINE, "CausalSelfAttention", "dtype=torch.bool, device=x.device", "dtype=torch.bool"),
+    (MUON, NS, "dtype=dtype, device=X.device", "dtype=dtype"),
+    (MUON, "Muon", "torch.zeros_like(gradient)", "torch.zeros(gradient.shape).to(gradient.dtype)"),
+    ("milestone02_modern_arch", "rotary", ', "device": x.device}', "}"),
+    (SHARED, "Muon", "dtype=self.dtype, device=weight.device", "dtype=self.dtype"),
+    (
+        SHARED,
+        "gather_momentum",
+        "torch.zeros_like(matrix)",
+        "torch.zeros(matrix.shape).to(matrix.dtype)",
+    ),
+    (UNET, "CausalSelfAttention", "dtype=torch.bool, device=x.device", "dtype=torch.bool"),
+    (UNET, "softcap", "in_caps.tanh() * cap", "in_caps.tanh() * torch.full((1,), cap)"),
+]
+
+
+@pytest.mark.parametrize(("stem", "task", "old", "new"), ON_THE_CPU)
+def test_a_tensor_on_the_cpu_is_found_without_a_gpu(stem, task, old, new):
+    learner = edited(solution_of(stem), ((old, new),))
+    outputs = unit_outputs(stem, task, learner)
+    assert [value for call, value in outputs if isinstance(call, Elsewhere)] == [False]
 
 
 def test_a_stub_of_another_task_does_not_fail_a_right_one(tmp_path):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from grader import release as module
-from grader.release import LEFT_OUT, TAG, release
+from grader.release import LEFT_OUT, MENTIONS, TAG, release
 from milestones.harness import UsageError
 from milestones.harness.injection import ROOT
 from milestones.table import milestones
@@ -87,6 +87,21 @@ def test_no_answer_that_can_be_left_out_is_in_it(released):
         assert cells == [c for c in original if TAG not in c["metadata"].get("tags", [])]
 
 
+def test_what_is_left_out_is_not_spoken_of(released):
+    for name in ("README.md", "AGENTS.md", "Makefile"):
+        text = (released / name).read_text(encoding="utf-8")
+        assert not [gone for gone in ("solutions", "grader.record") if gone in text], name
+        if name != "Makefile":
+            assert ROOT.joinpath(name).read_text(encoding="utf-8").count("solutions") > 0
+    assert "\nresolution:" not in (released / "Makefile").read_text(encoding="utf-8")
+    headings = [
+        cell["source"]
+        for path in (released / "notebooks").glob("milestone*.ipynb")
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
+    ]
+    assert not [source for source in headings if "".join(source).startswith("After trying")]
+
+
 def test_the_exercises_are_the_stubs_whatever_the_teacher_has_committed(released):
     for stem in STEMS:
         stub = (ROOT / "grader" / "stubs" / f"{stem}.py").read_bytes()
@@ -97,7 +112,8 @@ def test_nothing_else_differs(released, course):
     before, after = hashes(course), hashes(released)
     assert not after.keys() - before.keys()
     differ = {name for name, digest in after.items() if digest != before[name]}
-    assert {Path(name).parts[0] for name in differ} == {"exercises", "notebooks"}
+    spoken = {name for name, _, _ in MENTIONS}
+    assert {Path(name).parts[0] for name in differ} == {"exercises", "notebooks", *spoken}
     gone = before.keys() - after.keys()
     gone = [name for name in gone if not name.startswith((".git/", *LEFT_OUT))]
     assert all(name.startswith("tests/") for name in gone), gone

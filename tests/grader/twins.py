@@ -35,6 +35,12 @@ def attending(to: str) -> tuple[tuple[str, str], ...]:
     return ((SDPA, new.replace("ones(T, T)", "ones(T, T, dtype=torch.bool)")),)
 
 
+def weighing(by: str) -> tuple[tuple[str, str], ...]:
+    """Attention with weights of its own, an expression in scores (B, H, T, T)."""
+    new = f"scores = {SCORES}\n        y = {by} @ v"
+    return ((f"y = {SDPA}", new),)
+
+
 def scaled(by: str) -> tuple[tuple[str, str], ...]:
     return ((SDPA, SDPA.replace("True", f"True, scale={by}")),)
 
@@ -656,6 +662,7 @@ MILESTONE02 = {
     "angles in x's dtype: bfloat16 does not hold every integer above 256": (
         ('like = {"dtype": torch.promote_types(x.dtype, torch.float32), ', 'like = {"dtype": x.dtype, '),
     ),
+    "angles times 2 pi: t * base^(-2j/h) are radians already": ((SPEEDS, f"2 * math.pi * {SPEEDS}"),),
     "x changed in place": ((ROTATED, f"x.copy_({ROTATED})"),),
     # CausalSelfAttention
     "no QK-norm": ((QK_NORM, "pass"),),
@@ -671,6 +678,10 @@ MILESTONE02 = {
     "QK-norm over the heads instead of a head's features": normed("rms_norm(z.mT, self.norm_eps).mT"),
     "q and k divided by their length, not by their root mean square: sum instead of mean": normed(
         "z * (z.square().sum(3, keepdim=True) + self.norm_eps).rsqrt()"
+    ),
+    "F.normalize: q and k divided by their length, without args.norm_eps": normed("F.normalize(z, dim=3)"),
+    "k normalised from q: what c_k made is lost": (
+        (QK_NORM, "q = rms_norm(q, self.norm_eps)\n        k = rms_norm(q, self.norm_eps)"),
     ),
     "QK-norm without the root: divided by the mean square": normed(
         "z / (z.square().mean(3, keepdim=True) + self.norm_eps)"
@@ -691,6 +702,7 @@ MILESTONE02 = {
         (ROTATE, "pass"),
         (SDPA, SDPA.replace("q, k, v", "rotary(q, self.rotary_base), rotary(k, self.rotary_base), v")),
     ),
+    "q and k turned twice": ((ROTATE, "q, k = (rotary(rotary(z, self.rotary_base), self.rotary_base) for z in (q, k))"),),
     "only q turned by rotary": ((ROTATE, "q = rotary(q, self.rotary_base)"),),
     "only k turned by rotary": ((ROTATE, "k = rotary(k, self.rotary_base)"),),
     "v turned by rotary too": ((ROTATE, "q, k, v = (rotary(z, self.rotary_base) for z in (q, k, v))"),),
@@ -700,12 +712,23 @@ MILESTONE02 = {
     "10,000 written down instead of args.rotary_base": ((ROTATE, "q, k = rotary(q, 1e4), rotary(k, 1e4)"),),
     "no causal mask: every position sees the future": ((SDPA, SDPA.replace(", is_causal=True", "")),),
     "the mask begins a position late: each position sees the one after it": attending("torch.ones(T, T).tril(1)"),
+    "future scores set to 0 instead of -inf: exp(0) = 1 is a weight too": weighing("scores.tril().softmax(-1)"),
+    "softmax over the queries instead of the keys: the axis before the last": weighing(
+        "scores.masked_fill(torch.ones_like(scores).triu(1).bool(), -torch.inf).softmax(-2)"
+    ),
+    "attention over the heads of one position: on (B, T, H, h) instead of (B, H, T, h)": (
+        (TRANSPOSED, "pass"),
+        (PROJECTED, "self.c_proj(y.reshape(B, T, D))"),
+    ),
     "the mask upside down: each position sees itself and the future": attending("torch.ones(T, T).triu()"),
     "q and k swapped: c_q gives the keys, c_k the queries": ((SDPA, SDPA.replace("q, k, v", "k, q, v")),),
     "k from c_q as well: c_k is never used": ((EACH, EACH.replace("self.c_k", "self.c_q")),),
     "v from c_k: c_v is never used": ((EACH, EACH.replace("self.c_v", "self.c_k")),),
     "heads cut as (h, H) instead of (H, h): a head gets every H-th feature": (
         (EACH, EACH.replace("self.num_heads, -1)", "-1, self.num_heads).mT")),
+    ),
+    "view(B, H, T, h) of what is (B, T, D): features and positions mixed up": (
+        (EACH, EACH.replace("T, self.num_heads, -1)", "self.num_heads, T, -1).transpose(1, 2)")),
     ),
     "one head of width D instead of H of width h": ((EACH, EACH.replace("self.num_heads", "1")),),
     "heads put together in a wrong order: reshape of (B, H, T, h)": ((PROJECTED, "self.c_proj(y.reshape(B, T, D))"),),
@@ -733,6 +756,7 @@ MILESTONE02 = {
     "half of ReLU^2, as if it were an integral of ReLU": hidden("0.5 * F.relu(z).square()"),
     "the square taken after c_proj instead of before it": ((RELU2, "self.c_proj(F.relu(self.c_fc(x))).square()"),),
     "ReLU^2 after c_proj as well": ((RELU2, f"F.relu({RELU2}).square()"),),
+    "ReLU^2 after c_proj instead of before it": ((RELU2, "F.relu(self.c_proj(self.c_fc(x))).square()"),),
     "ReLU^2 of x, before c_fc": ((RELU2, "self.c_proj(self.c_fc(F.relu(x).square()))"),),
     "no activation: two matrices in a row are one": hidden("z"),
     "the square cut off from the gradient: z * z.detach() has half the slope": hidden("F.relu(z).detach() * F.relu(z)"),
@@ -755,6 +779,7 @@ MILESTONE02 = {
     "the table's bound 1 / sqrt(V) instead of 1 / sqrt(D)": ((BOUND, BOUND.replace("size(1)", 'size(0 if name == "wte.weight" else 1)')),),
     "bound 1 / in: the root is missing": ((BOUND, BOUND.replace("math.sqrt(p.size(1))", "p.size(1)")),),
     "bound sqrt(3 / in): then the standard deviation, not the bound, is 1 / sqrt(in)": drawn("nn.init.uniform_(p, -bound * math.sqrt(3), bound * math.sqrt(3))"),
+    "uniform between -0.02 and 0.02, whatever a linear's inputs": drawn("nn.init.uniform_(p, -0.02, 0.02)"),
     "from 0 to 1 / sqrt(in): no negative weights": drawn("nn.init.uniform_(p, 0.0, bound)"),
     "normal with standard deviation 1 / sqrt(in) instead of uniform": drawn("nn.init.normal_(p, std=bound)"),
     "normal with standard deviation 0.02, as in milestone 00": drawn("nn.init.normal_(p, std=0.02)"),
@@ -806,6 +831,9 @@ def writing_at(start: str) -> tuple[tuple[str, str], ...]:
 MILESTONE03 = {
     # flat_layout
     "runs of neighbouring matrices to each owner; ranks should take turns, matrix by matrix": noting("world_size * index // len(matrices), start, start + p.numel()"),
+    "owners in blocks of ceil(n / world_size); ranks should take turns, matrix by matrix": noting("index // math.ceil(len(matrices) / world_size), start, start + p.numel()"),
+    "owners shifted by one: the first matrix is rank 0's": noting("(index + 1) % world_size, start, start + p.numel()"),
+    "start is the size of the matrix before, not of all before": ((MOVED_ON, MOVED_ON.replace("+=", "=")),),
     "index // world_size instead of index % world_size: owners that are no ranks": noting("index // world_size, start, start + p.numel()"),
     "owners counted from 1: ranks count from 0": noting("index % world_size + 1, start, start + p.numel()"),
     "rank 0 owns everything: nothing is shared out": noting("0, start, start + p.numel()"),
@@ -867,12 +895,12 @@ MILESTONE03 = {
         (WRITTEN, f"{WRITTEN} * group['lr']"),
         (SUBTRACTED, "p.sub_(update, alpha=scale)"),
     ),
-    "not cast back to the dtype of W: lr and scale are applied in newton_schulz_dtype": (
+    "lr and scale applied in newton_schulz_dtype: before O travels, or to O not cast back": (
         (SEEN, SEEN.removesuffix(".to(p.dtype)")),
         (SUBTRACTED, 'p.sub_(update * (group["lr"] * scale))'),
     ),
     "all_reduce called with world_size 1 too, where there is no process group": (("if self.world_size > 1:", "if self.world_size:"),),
-    "a rank that owns nothing returns early and misses the collective: all others wait for it": (
+    "a rank that owns nothing skips the collective: all others wait for it": (
         (EMPTIED, f"{EMPTIED}        if self.rank >= len(self.layout):\n            return\n"),
     ),
     'momentum under another key than "momentum_buffer": a checkpoint does not find it': (
@@ -901,6 +929,14 @@ MILESTONE03 = {
     ),
     "no scale: sqrt(max(rows, cols)) is missing": ((FACTOR, "scale = 1"),),
     "scale sqrt(rows) instead of sqrt(max(rows, cols))": ((FACTOR, "scale = math.sqrt(len(p))"),),
+    "scale sqrt(min(rows, cols)) instead of sqrt(max(rows, cols))": ((FACTOR, FACTOR.replace("max", "min")),),
+    "the first gradient itself kept as the buffer, no copy of it: the next one overwrites it": (
+        (BEGUN, 'state["momentum_buffer"], state["new"] = p.grad, True'),
+        (SUMMED, 'M = p.grad if state.pop("new", False) else state["momentum_buffer"].mul_(mu).add_(p.grad)'),
+    ),
+    "momentum in newton_schulz_dtype: it has the dtype of W": (
+        (BEGUN, BEGUN.replace("(p)", "(p, dtype=self.newton_schulz[2])")),
+    ),
     "a later Muon's scale: sqrt(max(1, rows / cols))": ((FACTOR, "scale = math.sqrt(max(1, p.size(0) / p.size(1)))"),),
     "the update added instead of subtracted": ((SUBTRACTED, SUBTRACTED.replace("=-", "=")),),
     "the learning rate read once, at construction: the schedule has no effect": (
@@ -918,6 +954,12 @@ MILESTONE03 = {
     "rounded to bfloat16 on the way: momentum keeps the dtype of its matrix": (
         (FLAT_REDUCED, f"flat = flat.bfloat16()\n        {FLAT_REDUCED}\n        flat = flat.to(matrices[0].dtype)"),
     ),
+    "left uninitialised (torch.empty) where there is no momentum: what lies in memory there": (
+        (FLAT_ZEROS, FLAT_ZEROS.replace("new_zeros", "new_empty")),
+    ),
+    "the weights instead of their momentum": (
+        ('= muon.state[p]["momentum_buffer"].flatten()', "= p.flatten()"),
+    ),
     "everything taken from rank 0, which does not own everything": ((FLAT_REDUCED, "dist.broadcast(flat, 0)"),),
     "in the order of owners, all of rank 0's first: the order of the list is asked for": (
         (f"return {CUT_UP}", f"found = {CUT_UP}\n    return [found[i] for i in sorted(range(len(found)), key=lambda i: (i % world_size, i))]"),
@@ -932,7 +974,7 @@ MILESTONE03 = {
     "a collective called with world_size 1 too, where there is no process group": (
         (f"    if world_size > 1:\n        {FLAT_REDUCED}", f"    {FLAT_REDUCED}"),
     ),
-    "a rank that has no momentum returns early and misses the collective: all others wait": (
+    "a rank that has no momentum skips the collective: all others wait": (
         (FLAT_ZEROS, f"{FLAT_ZEROS}\n    if len(muon.state) == 0:\n        return {CUT_UP}"),
         (f"{FLAT_REDUCED}\n    return {CUT_UP}", f"{FLAT_REDUCED}\n    return list({CUT_UP})"),
     ),
@@ -945,6 +987,16 @@ MILESTONE03 = {
         (OTHERS_POPPED, 'muon.state[p]["momentum_buffer"].zero_()'),
     ),
     "every rank keeps what rank 0 owns: rank is not used": (("        if owner != rank:\n            muon", "        if owner:\n            muon"),),
+    "another rank's momentum kept: owners counted from the second matrix": (("        if owner != rank:\n            muon", "        if owner != (rank + 1) % world_size:\n            muon"),),
+    "what else there is for a matrix dropped as well: its momentum alone is kept": (
+        (OTHERS_POPPED, f"{OTHERS_POPPED}\n    for state in muon.state.values():\n        state.pop('another', None)"),
+    ),
+    "muon.state made a plain dict: it no longer makes an entry for a new key": (
+        (OTHERS_POPPED, f"{OTHERS_POPPED}\n    muon.state = dict(muon.state)"),
+    ),
+    "owners by the order of muon.state instead of the order of the matrices": (
+        ("for p, (owner, _, _) in zip(matrices, flat", "for p, (owner, _, _) in zip(list(muon.state), flat"),
+    ),
     "runs of neighbouring matrices kept: owners take turns, as flat_layout says": (
         (
             "for p, (owner, _, _) in zip(matrices, flat_layout(matrices, world_size), strict=True):\n        if owner != rank:",
