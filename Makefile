@@ -8,9 +8,11 @@
 #   PYTHON=python3.12                                          another Python (3.11 to 3.13)
 #   TORCH_INDEX=https://download.pytorch.org/whl/cpu           wheels for CPUs only: 200 MB
 #   UV=1                                                       install with uv
+#   JOBS=4                                                     test files at a time (make test)
 
 PYTHON ?= python3
 VENV := .venv
+JOBS ?= 2
 BIN := $(VENV)/bin
 
 .PHONY: venv race book test test-all resolution lock clean
@@ -43,7 +45,7 @@ test: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m milestones.chain check
 	$(BIN)/python -m milestones.pages --check
-	$(BIN)/python -m pytest tests -m "not slow" -rs
+	$(BIN)/python -m pytest tests -m "not slow" -n $(JOBS) --dist loadfile -rs
 
 test-all: $(VENV)/ready
 	$(BIN)/python -m pytest tests

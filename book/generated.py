@@ -281,7 +281,7 @@ def ends_lower() -> str:
 def distances() -> tuple[list[float], list[float]]:
     """How far noise and mistakes move the exact curve, nats, from tests/grader/resolution.md."""
     noise, mistakes = RESOLUTION.read_text().split("\n## Mistakes")
-    right = r"^\| milestone\w+ \| (?!a mistake's own).* \| (\S+) \|$"
+    right = r"^\| \d\d [\w ]+ \| (?!a mistake's own).* \| (\S+) \|$"
     noise = re.findall(right, noise, re.MULTILINE)
     mistakes = re.findall(r"^\| .* \| `\w+` \| (\S+) \|", mistakes, re.MULTILINE)
     mistakes = [cell.replace("infinite", "inf") for cell in mistakes]

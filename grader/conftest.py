@@ -32,6 +32,8 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     """A misspelt milestone is a usage error, not an empty run."""
+    if getattr(config.option, "numprocesses", None):
+        raise pytest.UsageError("-n: leave it out, tasks are graded several at a time already")
     config.option.no_header = True
     config.option.reportchars = ""  # every message stands above already
     config.option.keyword = re.sub(

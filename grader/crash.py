@@ -11,6 +11,8 @@ from grader.verdict import Failed
 from grader.words import shown
 from milestones.harness import UsageError
 
+IN_PLACE = re.compile("modified by an inplace operation|leaf Variable that requires grad")
+
 
 def error_text(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
@@ -36,6 +38,9 @@ def crash(error: BaseException, path: Path, known: Sequence[str] = ()) -> Failed
     where = list(dict.fromkeys(f"{shown(path)}:{f.lineno}   {f.line}" for f in own))
     if not own:
         where = ["What came back could not be used: is it what the docstring says?"]
+    if IN_PLACE.search(str(error)):
+        where = where if own else []
+        where += ["A line changes a tensor in place (+=, mul_, copy_): make a new one instead."]
     lines = [*known, *getattr(error, "__notes__", ()), *where, error_text(error)]
     size = re.search(r"shape '\[([\d, ]+)\]' is invalid for input of size (\d+)", str(error))
     if size and np.prod([int(n) for n in size[1].split(",")]) == int(size[2]) + 1:

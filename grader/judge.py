@@ -84,10 +84,16 @@ def load(stem: str, target: str, name: str) -> ModuleType:
 
 def check_signature(name: str, ours, theirs) -> None:
     wanted, found = inspect.signature(ours), inspect.signature(theirs)
-    if list(wanted.parameters) != list(found.parameters):
+    names = [n for n, p in found.parameters.items() if n in wanted.parameters or must_be_given(p)]
+    if list(wanted.parameters) != names:
         raise Failed(
             "SIGNATURE", f"expected   {name}{plain(wanted)}", f"got        {name}{plain(found)}"
         )
+
+
+def must_be_given(parameter: inspect.Parameter) -> bool:
+    variable = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    return parameter.default is parameter.empty and not variable
 
 
 def plain(signature: inspect.Signature) -> str:

@@ -1,6 +1,7 @@
 """Outputs in words: what was expected, what came back, and in which simple way the two differ."""
 
 import re
+from collections import Counter
 from itertools import zip_longest
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 from grader.marks import numbers
 from milestones.harness.injection import ROOT
 
+SHORT = 6  # items of a list that is shown in full
 Wrong = tuple[str, object, object]  # the call, what ours returns, what theirs returns
 
 
@@ -95,13 +97,21 @@ def largest(ours, a: np.ndarray, b: np.ndarray) -> list[str]:
 
 
 def list_difference(ours: list, theirs: list) -> list[str]:
-    """Where a list of tuples differs first; what is missing from another list, or too much."""
+    """Where a list of tuples differs first; what is missing from sorted names, or too much.
+
+    Other lists are shown in full if they are short.
+    """
     if ours and isinstance(ours[0], tuple):
         pairs = enumerate(zip_longest(ours, theirs, fillvalue="nothing"))
         at, (a, b) = next((at, pair) for at, pair in pairs if pair[0] != pair[1])
         return [f"expected   {a} at [{at}]", f"got        {b}, in {shortened(theirs)}"]
-    missing = [str(x) for x in ours if ours.count(x) > theirs.count(x)]
-    extra = [str(x) for x in theirs if theirs.count(x) > ours.count(x)]
+    names = ours == sorted(set(ours))
+    if not names and max(len(ours), len(theirs)) <= SHORT:
+        both = [", ".join(map(str, items)) or "nothing" for items in (ours, theirs)]
+        return [f"expected   {both[0]}", f"got        {both[1]}"]
+    ours, theirs = ([str(x) for x in items] for items in (ours, theirs))
+    missing = list((Counter(ours) - Counter(theirs)).elements())
+    extra = list((Counter(theirs) - Counter(ours)).elements())
     lines = [f"missing    {shortened(missing)}"] if missing else []
     lines += [f"too much   {shortened(extra)}"] if extra else []
     return lines or [f"expected   {shortened(ours)}", f"got        {shortened(theirs)}"]
@@ -168,7 +178,8 @@ def also(wrong: list[Wrong], right: list[str]) -> list[str]:
 
 def short(wrong: Wrong) -> bool:
     """Whether both outputs are a single number or word."""
-    return all(isinstance(x, str) or flat(x).size == 1 for x in wrong[1:])
+    number = all(isinstance(x, str) or flat(x).size == 1 for x in wrong[1:])
+    return number and not wrong[0].startswith("gradient")  # of one number: nobody expects it
 
 
 def spread(items: list) -> list:

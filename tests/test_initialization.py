@@ -209,3 +209,12 @@ def test_draws_that_are_not_portable_are_refused(draw, words):
 
     with pytest.raises(UsageError, match=words):
         initialize(torch.nn.Linear(4, 4), init_weights, seed=1, portable=True)
+
+
+def test_a_parameter_that_is_replaced_is_named():
+    def init_weights(model):
+        normal_all(model)
+        model.bias = nn.Parameter(torch.zeros(4))
+
+    with pytest.raises(UsageError, match="in the place of bias"):
+        initialize(nn.Linear(4, 4), init_weights, seed=1, portable=True)

@@ -243,6 +243,48 @@ CAUSAL_SELF_ATTENTION = [
     ),
     Mistake(
         "CausalSelfAttention",
+        "k from c_q as well: c_k is never used",
+        ((TO_HEADS, TO_HEADS.replace("self.c_k", "self.c_q")),),
+    ),
+    Mistake(
+        "CausalSelfAttention",
+        "the first block given zeros as v1: it mixes its values with themselves",
+        (
+            (FIRST, "v1, first = v, torch.zeros_like(v)\n        else:\n            first = v1"),
+            (MIXED, MIXED.replace("v1", "first")),
+        ),
+    ),
+    Mistake(
+        "CausalSelfAttention",
+        "QK-norm of q alone",
+        ((NORMED, "q = rms_norm(q, self.norm_eps)"),),
+    ),
+    Mistake(
+        "CausalSelfAttention",
+        "the mask begins a position late: each position sees the one after it",
+        ((".tril()", ".tril(1)"),),
+    ),
+    Mistake(
+        "CausalSelfAttention",
+        "view(B, H, T, h) of what is (B, T, D): features and positions mixed up",
+        ((CUT, "x.reshape(len(x), self.num_heads, x.shape[1], -1).transpose(1, 2)"),),
+    ),
+    Mistake(
+        "CausalSelfAttention",
+        "attention over the heads of one position: on (B, T, H, h) instead of (B, H, T, h)",
+        (
+            ("T = x.shape[1]", "T = self.num_heads"),
+            (SCORES, SCORES.replace("bihd,bjhd->bhij", "bhid,bhjd->bhij")),
+            (MEAN, MEAN.replace("bhij,bjhd->bihd", "bhij,bhjd->bhid")),
+        ),
+    ),
+    Mistake(
+        "CausalSelfAttention",
+        "heads put together in a wrong order: reshape of (B, H, T, h)",
+        ((ATTENDED, ATTENDED.replace("y.flatten(2)", "y.transpose(1, 2).reshape(x.shape)")),),
+    ),
+    Mistake(
+        "CausalSelfAttention",
         "no rotary positions",
         ((TURNED, "pass"),),
     ),
@@ -418,7 +460,7 @@ BLOCKS = [
     ),
     Mistake(
         "Block",
-        "the mix left in float32: lambdas with a dimension do not leave x its dtype",
+        "the mix left in float32: x cast, or lambdas with a dimension, which do not leave it",
         ((KEEP, "keep, renew = self.lambdas[:1], self.lambdas[1:]"),),
     ),
 ]
@@ -577,6 +619,16 @@ UNET = [
     ),
     Mistake(
         "unet",
+        "skip_weights cut off from the gradient, by .item() for instance: they never move",
+        ((SKIP, SKIP.replace("[i - L // 2]", "[i - L // 2].item()")),),
+    ),
+    Mistake(
+        "unet",
+        "skip_weights[i - 1] for skip i: the first block of the second half gets the last weight",
+        ((SKIP, SKIP.replace("[i - L // 2]", "[i - L // 2 - 1]")),),
+    ),
+    Mistake(
+        "unet",
         "skips cut off from the gradient",
         ((SKIP, SKIP.replace("made[L - 1 - i]", "made[L - 1 - i].detach()")),),
     ),
@@ -607,7 +659,7 @@ UNET = [
     ),
     Mistake(
         "unet",
-        "float32 for a bfloat16 x0: a weight with a dimension does not leave x its dtype",
+        "float32 for a bfloat16 x0: x cast, or a weight with a dimension, which does not leave it",
         ((SKIP, SKIP.replace("[i - L // 2]", "[i - L // 2 : i - L // 2 + 1]")),),
     ),
 ]
@@ -1018,6 +1070,11 @@ GET_MOMENTUM = [
             ("warmup = args.momentum_warmup_iters", "warmup = 500"),
             (ALREADY, "if not args.momentum_warmup_iters:"),
         ),
+    ),
+    Mistake(
+        "get_momentum",
+        "0.85 written down instead of momentum_start",
+        ((LINE, "(1 - part) * 0.85 + part * args.momentum"),),
     ),
     Mistake(
         "get_momentum",

@@ -85,7 +85,7 @@ def split_qkv(function, script: ModuleType) -> Iterator:
 
 def by_hand(function) -> Iterator:
     """Muon without an iteration, and lr and eps so large that it subtracts scale * U."""
-    setting = "; newton_schulz_steps=0, newton_schulz_eps=1e9 and lr=1e9, so that it is lr * O"
+    setting = "; newton_schulz_steps=0 and newton_schulz_eps=1e9 make O = U / 1e9, and lr is 1e9"
 
     def steps(rows: int, cols: int, momentum: float, nesterov: bool, count: int) -> list[float]:
         W = nn.Parameter(torch.zeros(rows, cols, dtype=torch.float64))
@@ -99,11 +99,11 @@ def by_hand(function) -> Iterator:
 
     for rows, cols in [(1, 1), *SHAPES]:
         call = f"change of W {shape(rows, cols)} in a step with gradients of 1, which is -scale"
-        yield f"{call}{setting} = U", steps(rows, cols, 0.0, False, 1)[0]
+        yield f"{call}{setting}", steps(rows, cols, 0.0, False, 1)[0]
     for nesterov, ratio in [(True, "2.8525 / 1.95"), (False, "1.95 / 1")]:
         first, second = steps(1, 1, 0.95, nesterov, 2)
         call = f"step 2 in units of step 1 ({ratio}), nesterov={nesterov}"
-        call += f"; W (1, 1), gradients of 1, momentum 0.95, {setting[2:]} = U"
+        call += f"; W (1, 1), gradients of 1, momentum 0.95, {setting[2:]}"
         yield call, round(second / first, 6) if first else 0.0
     W = nn.Parameter(torch.zeros(8, 8))
     W.grad = torch.ones(8, 8)

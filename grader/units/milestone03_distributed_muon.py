@@ -99,7 +99,7 @@ def has_buffers(muon: torch.optim.Optimizer, numbers: list[int]) -> bool:
 
 def by_hand(function) -> Iterator:
     """Muon without an iteration, and lr and eps so large that it subtracts scale * U."""
-    setting = "; newton_schulz_steps=0, newton_schulz_eps=1e9 and lr=1e9, so that it is lr * O"
+    setting = "; newton_schulz_steps=0 and newton_schulz_eps=1e9 make O = U / 1e9, and lr is 1e9"
     plain = {"lr": 1e9, "newton_schulz_steps": 0, "newton_schulz_eps": 1e9}
 
     def steps(shape: tuple[int, int], momentum: float, nesterov: bool, count: int) -> list[float]:
@@ -114,11 +114,11 @@ def by_hand(function) -> Iterator:
 
     for shape in [(1, 1), *SHAPES]:
         call = f"change of W {shape} in a step with gradients of 1 on one rank, which is -scale"
-        yield f"{call}{setting} = U", steps(shape, 0.0, False, 1)[0]
+        yield f"{call}{setting}", steps(shape, 0.0, False, 1)[0]
     for nesterov, ratio in [(True, "2.8525 / 1.95"), (False, "1.95 / 1")]:
         first, second = steps((1, 1), 0.95, nesterov, 2)
         call = f"step 2 in units of step 1 ({ratio}), one rank, nesterov={nesterov}"
-        call += f"; W (1, 1), gradients of 1, momentum 0.95, {setting[2:]} = U"
+        call += f"; W (1, 1), gradients of 1, momentum 0.95, {setting[2:]}"
         yield call, round(second / first, 6) if first else 0.0
 
 

@@ -139,7 +139,7 @@ def mixed_by_hand(attention: nn.Module, D: int, heads: int) -> Iterator:
         p.copy_(torch.eye(D) if name[:3] in ("c_v", "c_p") else torch.zeros(p.shape))
     x = torch.tensor([1.0, 2.0, 6.0], dtype=torch.float64).view(1, 3, 1).repeat(1, 1, D)
     v1 = torch.full((1, 3, heads, D // heads), 10.0, dtype=torch.float64)
-    for lamb in (0.0, 0.2, 1.0):
+    for lamb in (0.0, 0.2, 1.0, 1.5):
         attention.lamb.fill_(lamb)
         for given, is_given in [(v1, "10s"), (None, "None")]:
             call = f"first number of each output, lamb {lamb:g}, v1 {is_given}, x 1s, 2s, 6s"
@@ -328,7 +328,10 @@ def unet(function, script: ModuleType) -> Iterator:
 class Products(Cost):
     """How many FLOPs of matrix products an iteration of Newton-Schulz takes."""
 
-    says = "The values are right; two products with the long side of X, X X^T and one more, do."
+    says = (
+        "The values are right. A = X X^T must be the small matrix of the two, so a tall U is "
+        "transposed; and two products with the long side of X do in an iteration, A and one more."
+    )
 
 
 def init_weights(function, script: ModuleType) -> Iterator:
@@ -370,7 +373,7 @@ def zeropower_via_newtonschulz(function, script: ModuleType) -> Iterator:
         times = counter.flops / needed
         call = f"zeropower_via_newtonschulz(U, 5, 1e-7, float64) with U {shape(*U.shape)}"
         yield (
-            Products(f"FLOPs of {call}, in units of {needed:,}"),
+            Products(f"FLOPs of {call}, times the {needed:,} that it needs"),
             1.0 if times < 1.2 else round(times, 2),
         )
 
@@ -398,9 +401,9 @@ def split_parameters(function, script: ModuleType) -> Iterator:
                 yield Kind(f"what is no parameter of the model in {call}"), strangers(wrong)
                 found = sorted(names[id(p)] for p in held if id(p) in names)
                 yield f"{call}, sorted by name", found
-        orders.append([names.get(id(p)) for p in held])  # of the matrices
+        orders.append([names.get(id(p)) for params in four for p in params])
     same = all(order == orders[0] for order in orders)
-    yield Invariant("whether the matrices of four equal models come in the same order"), same
+    yield Invariant("whether the lists of four equal models have the same order"), same
 
 
 def get_momentum(function, script: ModuleType) -> Iterator:

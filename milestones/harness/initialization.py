@@ -50,9 +50,10 @@ def portable_draws(model: nn.Module, seed: int) -> Iterator[None]:
 def initialize(
     model: nn.Module, init_weights: Callable[[nn.Module], None], seed: int, portable: bool
 ) -> None:
-    """Run `init_weights(model)` with these draws; UsageError names a parameter it left out."""
+    """Run `init_weights(model)` with these draws; UsageError names what it left out or replaced."""
+    given = dict(model.named_parameters())
     with torch.no_grad():
-        for p in model.parameters():
+        for p in given.values():
             p.fill_(float("nan"))  # what survives was forgotten
     torch.manual_seed(seed)
     if portable:
@@ -62,6 +63,11 @@ def initialize(
             init_weights(model)
     else:
         init_weights(model)
+    replaced = [name for name, p in model.named_parameters() if p is not given.get(name)]
+    if replaced:
+        raise UsageError(
+            f"init_weights put another parameter in the place of {replaced[0]}: fill what is there"
+        )
     forgotten = [name for name, p in model.named_parameters() if not p.isfinite().all()]
     if forgotten:
         others = f" (and {len(forgotten) - 1} more)" if len(forgotten) > 1 else ""

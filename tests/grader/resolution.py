@@ -291,6 +291,10 @@ def misnamed(row: dict) -> bool:
     return any(len(names) == 1 and names != [row["says"]] for names in found)
 
 
+def titled(stem: str) -> str:
+    return stem.removeprefix("milestone").replace("_", " ")  # 00 baseline
+
+
 def table(stem: str, mistakes: list[dict]) -> str:
     """The mistakes of one milestone."""
     rows = [
@@ -298,7 +302,7 @@ def table(stem: str, mistakes: list[dict]) -> str:
         f"| {number(r['units'])} | {verdict(r, r['by_units'])} | {verdict(r, r['by_curve'])} |"
         for r in mistakes
     ]
-    return f"""### {stem}
+    return f"""### {titled(stem)}
 
 | mistake | in | curve | twin | unit outputs | named by units | named by curve |
 | --- | --- | --- | --- | --- | --- | --- |
@@ -313,7 +317,7 @@ def page(noise: list[tuple], mistakes: dict[str, list[dict]], slow: list[dict]) 
     slow_rows = [
         f"| {r['says']} | `{r['task']}` | {number(r['curve'])} | {r['flops']:.1f} |" for r in slow
     ]
-    noise_rows = [f"| {stem} | {source} | {number(d)} |" for stem, source, d in noise]
+    noise_rows = [f"| {titled(stem)} | {source} | {number(d)} |" for stem, source, d in noise]
     return f"""# What moves the exact curve, and how far
 
 Written by `make resolution`; `resolution.py` says what is measured, and how.

@@ -1123,12 +1123,27 @@ MODEL04 = {
     "attention left in float32: what is returned should have the dtype of x": (
         (TO_X, "q, k, v = (z.transpose(1, 2).type_as(q) for z in (q, k, v))"),
     ),
+    "k from c_q as well: c_k is never used": ((EACH, EACH.replace("self.c_k", "self.c_q")),),
+    "the first block given zeros as v1: it mixes its values with themselves": (
+        (V1, "v1, first = (v, torch.zeros_like(v)) if v1 is None else (v1, v1)"),
+        (MIX, MIX.replace("* v1", "* first")),
+    ),
     "nn.Linear instead of CastedLinear: float32 weights do not multiply a bfloat16 x": tuple(
         (f"self.c_{name} = CastedLinear(args.model_dim, args.model_dim)", f"self.c_{name} = nn.Linear(args.model_dim, args.model_dim, bias=False)")
         for name in ("q", "k", "v", "proj")
     ),
     "v through rms_norm too": ((QK_NORM, "q, k, v = (rms_norm(z, self.norm_eps) for z in (q, k, v))"),),
     "no QK-norm": ((QK_NORM, "pass"),),
+    "QK-norm of q alone": ((QK_NORM, "q = rms_norm(q, self.norm_eps)"),),
+    "the mask begins a position late: each position sees the one after it": attending("torch.ones(T, T).tril(1)"),
+    "view(B, H, T, h) of what is (B, T, D): features and positions mixed up": (
+        (EACH, EACH.replace("T, self.num_heads, -1)", "self.num_heads, T, -1).transpose(1, 2)")),
+    ),
+    "attention over the heads of one position: on (B, T, H, h) instead of (B, H, T, h)": (
+        (TO_X, TO_X.replace("z.transpose(1, 2)", "z")),
+        (PROJECTED, "self.c_proj(y.reshape(B, T, D))"),
+    ),
+    "heads put together in a wrong order: reshape of (B, H, T, h)": ((PROJECTED, "self.c_proj(y.reshape(B, T, D))"),),
     "no rotary positions": ((ROTATE, "pass"),),
     "v turned by rotary too": (
         (ROTATE, f"{ROTATE}\n        v = rotary(v, self.rotary_base).to(x.dtype)"),
@@ -1183,7 +1198,7 @@ MODEL04 = {
     "lambdas begin at (1, 0) in the block, as numbers and not as a parameter": (
         (LAMBDAS, "self.lambdas = torch.eye(2)[0].double()"),
     ),
-    "the mix left in float32: lambdas with a dimension do not leave x its dtype": (
+    "the mix left in float32: x cast, or lambdas with a dimension, which do not leave it": (
         (SHORTCUT, "x = (self.lambdas.view(2, 1, 1, 1) * torch.stack([x, x0])).sum(0)"),
     ),
     # softcap
@@ -1241,6 +1256,12 @@ MODEL04 = {
     ),
     "the skip taken from x0 for all blocks": skipping("x = x + skip_weights[i - half] * x0"),
     "skips cut off from the gradient": skipping(f"{SKIP}.detach()"),
+    "skip_weights cut off from the gradient, by .item() for instance: they never move": skipping(
+        SKIP.replace("[i - half]", "[i - half].detach()")
+    ),
+    "skip_weights[i - 1] for skip i: the first block of the second half gets the last weight": skipping(
+        SKIP.replace("[i - half]", "[i - half - 1]")
+    ),
     "v1 not handed on: every block is given None": ((CALLED, CALLED.replace("v1)", "None)")),),
     "v1 begins anew in the second half": skipping(f"{SKIP}\n            if i == half:\n                v1 = None"),
     "x given to every block as x0": ((CALLED, "x, v1 = block(x, x, v1)"),),
@@ -1251,7 +1272,7 @@ MODEL04 = {
         (CALLED, f"if i >= half:\n            {CALLED}"),
         (SKIP, "pass"),
     ),
-    "float32 for a bfloat16 x0: a weight with a dimension does not leave x its dtype": skipping(
+    "float32 for a bfloat16 x0: x cast, or a weight with a dimension, which does not leave it": skipping(
         "x = x + skip_weights.narrow(0, i - half, 1) * skips.pop()"
     ),
 }  # fmt: skip
@@ -1393,6 +1414,7 @@ MILESTONE04 = {
     "0.85 and 0.95 written down instead of momentum_start and momentum": ((RAMP, "0.85 + 0.1 * done"),),
     "500 steps written down instead of momentum_warmup_iters": ((DONE, "min(step / 500, 1.0)"),),
     "from 0 instead of from momentum_start": ((RAMP, "done * args.momentum"),),
+    "0.85 written down instead of momentum_start": ((RAMP, RAMP.replace("args.momentum_start", "0.85")),),
     "momentum_start + part * momentum: their difference is what must be added": ((RAMP, "args.momentum_start + done * args.momentum"),),
     "max instead of min: momentum at once, and more than that later": ((DONE, DONE.replace("min", "max")),),
     "a step too short: divided by momentum_warmup_iters - 1": ((DONE, "min(step / (args.momentum_warmup_iters - 1), 1.0)"),),
