@@ -111,7 +111,8 @@ def test_every_milestone_has_a_chapter_and_a_script(book, pages):
 def test_answers_are_hidden(book, pages):
     for stem in STEMS:
         notebook = nbformat.read(ROOT / "notebooks" / f"{stem}.ipynb", 4)
-        tagged = [c for c in notebook.cells if "solution" in c.metadata.get("tags", [])]
+        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        tagged = [cell for cell in code if "solution" in cell.metadata.get("tags", [])]
         hidden = pages[book / "chapters" / f"{stem}.html"].select("div.tag_solution details")
         assert len(hidden) >= len(tagged) > 0
 
