@@ -290,7 +290,7 @@ def unet(function, script: ModuleType) -> Iterator:
         blocks = nn.ModuleList([Noting(i, notes) for i in range(L)])
         x0 = torch.zeros(1, 1, 1, dtype=torch.float64)
         y = function(blocks, torch.tensor(weights, dtype=torch.float64), x0)
-        call = f"unet(blocks, {weights}, x0), x0 = 0, {L} blocks, block i adds 10^i to its x"
+        call = f"unet(blocks, {weights}, x0), {L} blocks; x0 = 0, block i adds 10^i to its x"
         yield f"which blocks are called, in order, in {call}", [f"block {n[0]}" for n in notes]
         given = torch.cat([note[1].detach().flatten() for note in notes])
         yield f"x given to each block in {call}", given
