@@ -31,7 +31,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    """A misspelt milestone is a usage error, not an empty run."""
+    """A misspelt milestone is a usage error, not an empty run; so is an option of pytest-xdist."""
     if getattr(config.option, "numprocesses", None):
         raise pytest.UsageError("-n: leave it out, tasks are graded several at a time already")
     config.option.no_header = True

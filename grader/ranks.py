@@ -71,7 +71,7 @@ class Traffic:
         self.place, self.path = place, path  # shared memory that the grader reads; learner's file
         self.calls, self.bytes = 0, 0
         self.begun = []  # collectives that nobody has waited for
-        self.own = dist.new_group() if dist.is_initialized() else None  # of the grader, for itself
+        self.own = None  # a group of the grader's own, which a learner's collectives cannot meet
 
     def say(self, words: str) -> None:
         self.place.value = words.encode()[:250]
@@ -146,8 +146,9 @@ def run_rank(seat: Seat, script: ModuleType, learner, names) -> dict:
 def unit_rank(seat: Seat, function: Callable, path: Path) -> dict:
     """One rank's part of a unit call.  Raises Failed: TODO or CRASH, with lines of `path`."""
     torch.use_deterministic_algorithms(True, warn_only=True)  # fills a torch.empty with nan
-    meet(seat)
     traffic = Traffic(seat.place, path)
+    meet(seat)
+    traffic.own = dist.new_group()
     traffic.say("is at work")
     try:
         with traffic.counted():
@@ -217,7 +218,10 @@ def results(children: list[Child], places: list, seconds: float) -> list:
         ready = wait(list(waited_for), timeout=0.1)
         for pipe in ready:
             rank = waited_for.pop(pipe)
-            answers[rank] = answer_of(children[rank], rank, places)
+            try:
+                answers[rank] = children[rank].result()
+            except Failed as failed:
+                raise first_cause(failed, rank, children, places) from None
         now, words = time.monotonic(), [place.value.decode() for place in places]
         if ready or words != seen:
             seen, since = words, now
@@ -230,16 +234,21 @@ def results(children: list[Child], places: list, seconds: float) -> list:
     return [answers[rank] for rank in range(len(children))]
 
 
-def answer_of(child: Child, rank: int, places: list):
-    """Of a rank that is done.  Raises Failed: its verdict, with where all were if it just ended."""
-    try:
-        return child.result()
-    except Failed as failed:
-        if failed.verdict.status != "ENDED":
-            raise
-        where = [f"rank {i} {place.value.decode()}" for i, place in enumerate(places)]
-        rule = "A collective ends a rank if its tensor is larger or smaller than another rank's."
-        raise Failed("ENDED", f"rank {rank}: {failed.verdict.lines[0]}", *where, rule) from None
+def first_cause(failed: Failed, rank: int, children: list[Child], places: list) -> Failed:
+    """What went wrong on a rank; if a process just ended, its own or another's, where all were.
+
+    A rank whose partner ends meets an error in its collective: it is then not the cause.
+    """
+    status, gone = failed.verdict.status, [rank]
+    if status == "CRASH":  # ranks stay until they are ended, so one that is gone was aborted
+        ranks = {child.process.sentinel: i for i, child in enumerate(children)}
+        gone = [ranks[sentinel] for sentinel in wait(list(ranks), timeout=1)]
+    if status not in ("CRASH", "ENDED") or not gone:
+        return failed
+    where = [f"rank {i} {place.value.decode()}" for i, place in enumerate(places)]
+    rule = "A collective ends a rank if its tensor is larger or smaller than another rank's."
+    code = children[gone[0]].process.exitcode
+    return Failed("ENDED", f"rank {gone[0]}: its process ended (exit code {code})", *where, rule)
 
 
 def compare(ranks: list[dict], curve: list[float], traffic: dict, tolerance: float) -> list[str]:

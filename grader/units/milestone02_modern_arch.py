@@ -42,7 +42,7 @@ def rotary(function, script: ModuleType) -> Iterator:
     call = "how far q . k changes when both positions grow by 3, rotary(q, 50.) and rotary(k, 50.)"
     yield Property(call), round(gap, 6) + 0.0
     settings = [((2, 12, 3, 8), 50.0), ((3, 5, 2, 6), 10_000.0), ((1, 1, 4, 2), 10.0)]
-    settings += [((1, 1500, 1, 2), 10_000.0)]  # longer than any context of the race so far
+    settings += [((1, 1500, 1, 2), 10_000.0)]  # longer than the record's context, 1,024
     for shape, base in [*settings, ((2, 12, 3, 8), 10_000.0)]:  # a shape seen before, another base
         x = normal(shape, seed=2)
         call, given = f"rotary(x, {base:g}) with x {shape}", x.clone()
@@ -78,7 +78,7 @@ def CausalSelfAttention(function, script: ModuleType) -> Iterator:
         yield f"the argument x after {call}: it must stay as it was", x.detach() - before
     x = normal((1, 128, args.model_dim), seed=2)  # so long that the scores cost more than q, k, v
     yield "CausalSelfAttention(args)(x) with x (1, 128, 32), 4 heads", attention(x).detach()
-    x = normal((1, 1500, args.model_dim), seed=2)  # longer than any context of the race so far
+    x = normal((1, 1500, args.model_dim), seed=2)  # longer than the record's context, 1,024
     call = "last output of CausalSelfAttention(args)(x) with x (1, 1500, 32), 4 heads"
     yield call, attention(x)[0, -1].detach()
     x, attention = x[:, :3].float().to("meta"), attention.float().to("meta")

@@ -1,6 +1,6 @@
 """Can the curve be the judge?  How far noise, other right code and mistakes move the exact curve.
 
-    make resolution        writes tests/grader/resolution.md, about ten minutes
+    make resolution        writes tests/grader/resolution.md, about half an hour
 
 Noise: the same mathematics on other CPU kernels (ATEN_CPU_CAPABILITY), with a random last digit
 added to every matrix product, softmax and norm (a foreign BLAS), under another torch, and in code

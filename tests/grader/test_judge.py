@@ -156,6 +156,42 @@ def test_stubs_are_red_and_solutions_green(stem):
     assert "2 ranks within" in verdict.text
 
 
+RANKED = {  # a fault among ranks, of whom either may be the first to say so
+    "INVARIANT": ("dist.all_reduce(updates)", "dist.all_reduce(updates, async_op=True)"),
+    "ENDED": (
+        "            dist.all_reduce(updates)\n",
+        "            mine = [u for u, (o, _, _) in zip(pieces, layout) if o == self.rank]\n"
+        "            shares = [torch.cat(mine) for _ in range(self.world_size)]\n"
+        "            dist.all_gather(shares, torch.cat(mine))\n",
+    ),
+}
+SAID = {
+    "INVARIANT": "nothing has waited for all_reduce, its collective no. 1",
+    "ENDED": "waits in all_gather, its collective no.",
+}
+
+
+@pytest.mark.parametrize("status", RANKED)
+def test_a_collective_not_waited_for_and_one_of_unequal_sizes(tmp_path, status):
+    verdict = judge(SHARED, "Muon", with_fault(tmp_path, SHARED, *RANKED[status]))
+    assert verdict.status == status, verdict.text
+    assert SAID[status] in verdict.text and f"{SHARED}.py:" in verdict.text
+
+
+def test_a_line_that_changes_a_tensor_in_place_is_said_to(tmp_path):
+    old, new = "middle = start + attended", "start += attended\n        middle = start"
+    verdict = judge(UNET, "Block", with_fault(tmp_path, UNET, old, new))
+    assert verdict.status == "CRASH"
+    assert "in place" in verdict.text and "could not be used" not in verdict.text
+
+
+def test_arguments_of_ones_own_are_welcome_if_they_have_a_default(tmp_path):
+    old = "def softcap(logits: Tensor, cap: float)"
+    for more, status in [("scale=1.0", PASSED), ("**more", PASSED), ("scale", "SIGNATURE")]:
+        target = with_fault(tmp_path, UNET, old, f"{old[:-1]}, {more})")
+        assert judge(UNET, "softcap", target).status == status
+
+
 ON_THE_CPU = [  # milestone, task, what is replaced in the solution: a tensor made where x is not
     (BASELINE, "CausalSelfAttention", "dtype=torch.bool, device=x.device", "dtype=torch.bool"),
     (MUON, NS, "dtype=dtype, device=X.device", "dtype=dtype"),
