@@ -449,7 +449,7 @@ def test_ended_by_a_signal(hub, run, folder, shards, number, code, name, at):
     def answer(request: Answer) -> None:
         request.send_file(name, upto=at)
         reached.set()
-        released.wait(20)
+        released.wait(60)
 
     hub.fault = fault(name, answer, "GET")
     process = subprocess.Popen(
@@ -461,10 +461,10 @@ def test_ended_by_a_signal(hub, run, folder, shards, number, code, name, at):
         text=True,
     )
     try:
-        assert reached.wait(20), process.stderr.read()
+        assert reached.wait(60), process.stderr.read()
         assert list((folder / fineweb.INCOMING).rglob("*.incomplete"))
         process.send_signal(number)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=60)
     finally:
         process.kill()
         released.set()

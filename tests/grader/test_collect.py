@@ -301,7 +301,8 @@ if os.fork() == 0:
         open("alive", "a").write("x")
         time.sleep(0.05)
     os._exit(0)
-time.sleep(0.3)
+while not os.path.exists("alive"):
+    time.sleep(0.01)
 """
     inside(tmp_path, code)
     size = (tmp_path / "alive").stat().st_size
