@@ -2,10 +2,15 @@
 
 import re
 import tomllib
+from importlib.metadata import metadata
+
+import pytest
+from packaging.specifiers import SpecifierSet
 
 from milestones.harness.injection import ROOT
 
 LOCK = (ROOT / "requirements.lock").read_text().split()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def test_every_line_pins_one_release():
@@ -19,10 +24,17 @@ def test_torch_has_no_local_suffix_and_brings_no_cuda():
 
 
 def test_every_dependency_is_locked():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = sum(project["optional-dependencies"].values(), project["dependencies"])
+    wanted = sum(PROJECT["optional-dependencies"].values(), PROJECT["dependencies"])
     names = {normal(line.split("==")[0]) for line in LOCK}
     assert {normal(re.match(r"[\w-]+", want)[0]) for want in wanted} <= names
+
+
+@pytest.mark.parametrize("python", ["3.11.0", "3.12.0", "3.13.0"])
+def test_all_takes_every_python(python):
+    """Debian 12 has 3.11.2: a package that wants 3.11.5 leaves its users without an install."""
+    assert SpecifierSet(PROJECT["requires-python"]).contains(python)
+    wants = {line: metadata(line.split("==")[0]).get("Requires-Python", "") for line in LOCK}
+    assert not [line for line in LOCK if not SpecifierSet(wants[line]).contains(python)]
 
 
 def normal(name: str) -> str:
