@@ -7,12 +7,14 @@ import signal
 import sys
 import textwrap
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from grader import board, collect, doctor, log, release, reports, workplace
+from grader.judge import source
 from milestones.harness import UsageError
 from milestones.harness.injection import ROOT
 from milestones.table import find_milestone, find_task
@@ -105,14 +107,23 @@ def reset(name: str) -> str:
     """Back to the stub: a whole milestone, or one function or class of it."""
     milestone, number, task = find_task(name) if "." in name else (find_milestone(name), 0, None)
     path = ROOT / "exercises" / f"{milestone.stem}.py"
-    stub = (ROOT / "grader" / "stubs" / path.name).read_text()
-    if task and path.exists():
-        stub = with_stub(path.read_text(), stub, task.name)
-    if path.exists():
-        shutil.copy(path, path.with_suffix(".py.bak"))
-    path.write_text(stub)
+    stub = source(ROOT / "grader" / "stubs" / path.name)
     what = f"{milestone.number}.{number} {task.name}" if task else f"exercises/{path.name}"
-    return f"{what} is the stub again; yours is in exercises/{path.name}.bak"
+    if not path.exists():
+        path.write_text(stub, encoding="utf-8")
+        return f"{what} is the stub again"
+    if task:
+        try:
+            stub = with_stub(source(path), stub, task.name)
+        except ValueError:
+            raise UsageError(f"exercises/{path.name} is not UTF-8: reset the whole file") from None
+    if path.read_bytes() == stub.encode():
+        return f"{what} is the stub already; nothing has changed"
+    backups = (path.with_name(f"{path.name}.bak{n if n > 1 else ''}") for n in count(1))
+    backup = next(backup for backup in backups if not backup.exists())
+    shutil.copy(path, backup)
+    path.write_text(stub, encoding="utf-8")
+    return f"{what} is the stub again; yours is in exercises/{backup.name}"
 
 
 def with_stub(text: str, stub: str, name: str) -> str:

@@ -5,7 +5,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from grader.judge import GPU
+from grader.judge import GPU, source
 from grader.verdict import PASSED
 from milestones.harness.injection import ROOT
 from milestones.table import Milestone, Task, milestones
@@ -16,12 +16,12 @@ RESULTS = ROOT / ".grader" / "results.json"
 def digest(path: Path, name: str) -> str:
     """Of the text of one function or class of a file; empty if it is not there."""
     try:
-        text = path.read_text()
+        text = source(path)
         nodes = [n for n in ast.parse(text).body if getattr(n, "name", None) == name]
-        source = ast.get_source_segment(text, nodes[-1])
-    except (OSError, SyntaxError, IndexError):
+        segment = ast.get_source_segment(text, nodes[-1])
+    except (OSError, SyntaxError, ValueError, IndexError):
         return ""
-    return hashlib.sha256(source.encode()).hexdigest()[:16]
+    return hashlib.sha256(segment.encode()).hexdigest()[:16]
 
 
 def read() -> dict:
@@ -74,7 +74,7 @@ def text() -> str:
 
 
 def go_on() -> str:
-    """What to do next: after the milestone graded last if there is something left in it."""
+    """What to do next: the task graded last if it is not right yet, else what follows it."""
     results = read()
     left = [
         (m, i, t)
@@ -95,7 +95,7 @@ def go_on() -> str:
         ),
         0,
     )
-    after = [entry for entry in here if entry[1] > done]
+    after = [entry for entry in here if entry[1] >= done]
     milestone, number, task = (after or here or left)[0]
     return (
         f"Next: {milestone.number}.{number} {task.name}, about {task.minutes} min, in "

@@ -11,7 +11,7 @@ import torch
 
 from grader import board
 from grader.ahead import Ahead
-from grader.judge import graded_file, shown
+from grader.judge import graded_file, shown, source
 from grader.verdict import PASSED, Verdict
 from milestones.harness import UsageError
 from milestones.harness.injection import ROOT
@@ -81,7 +81,10 @@ def changed(path: Path) -> str:
         return "(missing)"
     if not stub.exists():
         return ""
-    old, new = stub.read_text().splitlines(), path.read_text().splitlines()
+    try:
+        old, new = source(stub).splitlines(), source(path).splitlines()
+    except ValueError:
+        return "(cannot be read)"
     lines = sum(line.startswith("+ ") for line in difflib.ndiff(old, new))
     minutes = (time.time() - path.stat().st_mtime) / 60
     differ = "1 line differs" if lines == 1 else f"{lines} lines differ"

@@ -12,6 +12,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import decode_source
 from pathlib import Path
 from types import ModuleType
 
@@ -19,7 +20,7 @@ import numpy as np
 import torch
 
 from grader.cost import too_much, with_flops
-from grader.crash import crash, error_text, frames, is_todo
+from grader.crash import IN_PLACE, crash, error_text, frames, is_todo
 from grader.gpu import check_low_precision
 from grader.marks import RADIUS, Mark, curve_distance, mark_of, stored
 from grader.observe import observed
@@ -56,19 +57,31 @@ def graded_file(stem: str, target: str) -> Path:
 # ------------------------------------------------------------------------------------------- load
 
 
+def source(path: Path) -> str:
+    """A Python file's text, decoded as Python does it.  Raises OSError or UnicodeDecodeError."""
+    data = path.read_bytes()
+    try:
+        return decode_source(data)
+    except SyntaxError:  # it names no encoding that there is
+        return data.decode()
+
+
 def load(stem: str, target: str, name: str) -> ModuleType:
     """The learner's module, if it holds a `name` of its own with the right signature."""
     script, path = script_of(stem), graded_file(stem, target)
     try:
-        text = path.read_text()
-        compile(text, str(path), "exec")
+        compile(source(path), str(path), "exec")
         learner = load_implementation(target, script)
     except OSError:
         raise Failed("CANNOT LOAD", f"{shown(path)}: there is no such file") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        advice = "this is not UTF-8: save the file in that encoding"
+        raise Failed("CANNOT LOAD", f"{shown(path)}:{line}", advice) from None
     except SyntaxError as error:
         line = (error.text or "").rstrip("\n")
         caret = " " * max((error.offset or 1) - 1, 0) + f"^ {error.msg}"
-        raise Failed("CANNOT LOAD", f"{shown(path)}:{error.lineno}", line, caret) from None
+        raise Failed("CANNOT LOAD", f"{shown(path)}:{error.lineno or 1}", line, caret) from None
     except UsageError as error:
         raise Failed("CANNOT LOAD", str(error).replace(f"{ROOT}/", "")) from None
     ours, theirs = getattr(script, name), getattr(learner, name)
@@ -149,7 +162,8 @@ def check_units(stem: str, name: str, learner: ModuleType) -> list[Failed]:
     numbers = [each for each in wrong if not isinstance(each[0], Beside)]
     if numbers:
         path = Path(learner.__file__)
-        then = crash(error, path).verdict.lines if frames(error, path) else ()
+        told = error and (frames(error, path) or IN_PLACE.search(str(error)))
+        then = crash(error, path).verdict.lines if told else ()
         then = [f"then       {line}" for line in then]
         count = f"{len(numbers)} of {len(wrong) + len(right)} checks differ"
         count += "." if len(wrong) + len(right) == len(expected) else "; the rest was not reached."
@@ -265,9 +279,10 @@ def weights_that_differ(stem: str, learner: ModuleType, names, leaves: int) -> l
         gaps = {name: (a[name] - b[name]).abs().max().item() for name in a}
         apart = [name for name in gaps if not gaps[name] <= 1e-9]
         if apart:
-            first = f"{apart[0]} ({ours.optimizer_of(apart[0])}), by {gaps[apart[0]]:.1e}"
+            first = f"{apart[0]}, which {ours.optimizer_of(apart[0])} updates, by "
+            first += f"{gaps[apart[0]]:.1e}"
             rest = f"{len(apart)} of {len(gaps)} tensors differ, first {first}"
-            return [f"Weights part at update {step}: {rest}."]
+            return [f"The weights leave ours at update {step}: {rest}."]
     return []
 
 

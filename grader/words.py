@@ -107,13 +107,16 @@ def list_difference(ours: list, theirs: list) -> list[str]:
         return [f"expected   {a} at [{at}]", f"got        {b}, in {shortened(theirs)}"]
     names = ours == sorted(set(ours))
     if not names and max(len(ours), len(theirs)) <= SHORT:
-        both = [", ".join(map(str, items)) or "nothing" for items in (ours, theirs)]
+        both = [", ".join(map(printed, items)) or "nothing" for items in (ours, theirs)]
         return [f"expected   {both[0]}", f"got        {both[1]}"]
     ours, theirs = ([str(x) for x in items] for items in (ours, theirs))
     missing = list((Counter(ours) - Counter(theirs)).elements())
     extra = list((Counter(theirs) - Counter(ours)).elements())
     lines = [f"missing    {shortened(missing)}"] if missing else []
+    twice = [x for x in extra if x in ours]
+    extra = [x for x in extra if x not in ours]
     lines += [f"too much   {shortened(extra)}"] if extra else []
+    lines += [f"twice      {shortened(twice)}"] if twice else []
     return lines or [f"expected   {shortened(ours)}", f"got        {shortened(theirs)}"]
 
 

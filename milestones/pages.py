@@ -157,7 +157,8 @@ def curve(milestone: Milestone) -> str:
         ["band, one run", *(f"± {held.band(step):.3f}" for step in shown)],
     ]
     table = "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
-    return f"{table}\n\nRecord {held.record}, {runs(held)}."
+    start = "at step 0 the initial weights alone make the band"
+    return f"{table}\n\nRecord {held.record}, {runs(held)}; {start}."
 
 
 def runs(held: PublishedCurve) -> str:
@@ -275,7 +276,7 @@ def shares(milestone: Milestone) -> str:
         f"| momentum kept, float32 | {4 * updates / 1e6:.0f} MB | "
         f"{4 * sum(p.numel() for p in most) / 1e6:.0f} MB |",
         "| all-reduced: gradients, float32" + f" | {gradients / 1e6:.0f} MB" * 2 + " |",
-        f"| all-reduced: updates, {args.newton_schulz_dtype} | | {2 * updates / 1e6:.0f} MB |",
+        f"| all-reduced: updates, {args.newton_schulz_dtype} | none | {2 * updates / 1e6:.0f} MB |",
     ]
     return "\n".join(rows) + "\n\nCounted from the shapes of the model, not measured."
 

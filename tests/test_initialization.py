@@ -1,9 +1,12 @@
 """Initial weights: which draws each parameter gets, and that none is forgotten."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.init import uniform_
 
 from milestones.harness import UsageError
 from milestones.harness.initialization import initialize, portable_draws
@@ -128,11 +131,11 @@ def test_normal_and_uniform_have_their_moments():
 
 
 def test_torchs_functions_are_back_afterwards():
-    functions = nn.init.normal_, nn.init.uniform_
+    functions = Tensor.normal_, Tensor.uniform_
     with pytest.raises(ZeroDivisionError), portable_draws(Model(a=(2, 2)), seed=1):
-        assert nn.init.normal_ is not functions[0] and nn.init.uniform_ is not functions[1]
+        assert Tensor.normal_ is not functions[0] and Tensor.uniform_ is not functions[1]
         raise ZeroDivisionError
-    assert (nn.init.normal_, nn.init.uniform_) == functions
+    assert (Tensor.normal_, Tensor.uniform_) == functions
 
 
 # -------------------------------------------------------------------------- nothing is forgotten
@@ -152,7 +155,14 @@ def test_forgotten_parameters_are_named(portable):
     assert str(error.value) == "init_weights left b.weight unset"
     with pytest.raises(UsageError) as error:
         initialize(model, lambda m: forget(m, "b.weight", "c.weight"), 1, portable)
-    assert str(error.value) == "init_weights left b.weight (and 1 more) unset"
+    assert str(error.value) == "init_weights left b.weight, c.weight unset"
+    with pytest.raises(UsageError) as error:
+        initialize(model, lambda m: nn.init.ones_(m.b.weight[0]), 1, portable)
+    assert str(error.value) == "init_weights left a.weight, part of b.weight, c.weight unset"
+    with pytest.raises(UsageError) as error:
+        initialize(Model(**dict.fromkeys("abcde", (2, 2))), lambda m: None, 1, portable)
+    left = "init_weights left a.weight, b.weight, c.weight (and 2 more) unset"
+    assert str(error.value) == left
 
 
 def test_forgetful_init_weights_ends_a_run(script, cli, here, monkeypatch):
@@ -197,24 +207,54 @@ def test_parameter_that_is_not_in_exactly_one_optimizer_group(
 @pytest.mark.parametrize(
     ("draw", "words"),
     [
-        (torch.nn.init.kaiming_uniform_, "nn.init.uniform_ or nn.init.normal_ and nothing"),
-        (lambda p: torch.nn.init.normal_(p[:1]), "whole parameters"),
+        (lambda p: p.copy_(torch.randn(4, 4)), "in place, with nn.init"),
+        (lambda p: torch.nn.init.normal_(p[:1]), "each as a whole"),
+        (lambda p: torch.nn.init.uniform_(p.T), "each as a whole"),
     ],
 )
 def test_draws_that_are_not_portable_are_refused(draw, words):
     def init_weights(model):
         for p in model.parameters():
             torch.nn.init.zeros_(p)
-        draw(model.weight)
+        with torch.no_grad():
+            draw(model.weight)
 
     with pytest.raises(UsageError, match=words):
         initialize(torch.nn.Linear(4, 4), init_weights, seed=1, portable=True)
 
 
-def test_a_parameter_that_is_replaced_is_named():
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda p: uniform_(p, -0.5, 0.5),  # imported by name
+        lambda p: nn.init.uniform_(p.data, a=-0.5, b=0.5),
+        lambda p: nn.init.kaiming_uniform_(p, a=math.sqrt(5)),
+        lambda p: p.data.uniform_(-0.5, 0.5),
+        lambda p: nn.init.uniform_(p.detach().view(4, 4), -0.5, 0.5, generator=None),
+    ],
+)
+def test_every_way_to_draw_a_parameter_gives_the_same_numbers(draw):
+    weights = []
+    for each in (draw, lambda p: nn.init.uniform_(p, -0.5, 0.5)):
+        model = nn.Linear(4, 4, bias=False).double()
+        initialize(model, lambda m, each=each: each(m.weight), seed=1, portable=True)
+        weights.append(model.weight.detach())
+    torch.testing.assert_close(*weights, rtol=0, atol=1e-15)
+
+
+def replaced(model):
+    model.bias = nn.Parameter(torch.zeros(4))
+
+
+def rounded(model):
+    model.bias.data = torch.zeros(4)
+
+
+@pytest.mark.parametrize("spoil", [replaced, rounded])
+def test_a_parameter_that_is_replaced_is_named(spoil):
     def init_weights(model):
         normal_all(model)
-        model.bias = nn.Parameter(torch.zeros(4))
+        spoil(model)
 
     with pytest.raises(UsageError, match="in the place of bias"):
-        initialize(nn.Linear(4, 4), init_weights, seed=1, portable=True)
+        initialize(nn.Linear(4, 4).double(), init_weights, seed=1, portable=True)

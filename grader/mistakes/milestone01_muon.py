@@ -160,6 +160,11 @@ NEWTON_SCHULZ = [
     ),
     Mistake(
         "zeropower_via_newtonschulz",
+        "two digits of c swapped: 2.0351 instead of 2.0315",
+        (("2.0315 * (gram", "2.0351 * (gram"),),
+    ),
+    Mistake(
+        "zeropower_via_newtonschulz",
         "the sign of b lost: + 4.7750 instead of - 4.7750",
         (("- 4.7750 * gram", "+ 4.7750 * gram"),),
     ),

@@ -41,6 +41,11 @@ MLP_ZERO = "nn.init.zeros_(block.mlp.c_proj.weight)"
 NEXT_MULTIPLE = [
     Mistake(
         "next_multiple_of_n",
+        "a bit mask, & ~(n - 1): right for powers of two alone",
+        ((PADDED, "return (v + n - 1) & ~(n - 1)"),),
+    ),
+    Mistake(
+        "next_multiple_of_n",
         "rounded down; ceil(v // n) does so too, it comes too late",
         ((PADDED, "return v - v % n"),),
     ),
@@ -82,6 +87,18 @@ NEXT_MULTIPLE = [
 ]
 
 ROTARY = [
+    Mistake(
+        "rotary",
+        "no gradient flows through: @torch.no_grad(), .data or detach()",
+        (
+            (
+                TURN,
+                f"{TURN}".replace(
+                    "return x", "x, partner = x.detach(), partner.detach()\n    return x"
+                ),
+            ),
+        ),
+    ),
     Mistake(
         "rotary",
         "neighbours paired, features 2j and 2j + 1, instead of j and j + h/2",
@@ -270,6 +287,11 @@ ATTENTION = [
     ),
     Mistake(
         "CausalSelfAttention",
+        "QK-norm with epsilon added to the root, not under it",
+        ((NORMALISED, "x / (torch.sqrt(mean_square) + self.norm_eps)"),),
+    ),
+    Mistake(
+        "CausalSelfAttention",
         "LayerNorm in place of the RMS norm: the mean is subtracted",
         ((MEAN_SQUARE, f"(x := x - x.mean(dim=-1, keepdim=True)){MEAN_SQUARE[1:]}"),),
     ),
@@ -366,6 +388,11 @@ ATTENTION = [
         "CausalSelfAttention",
         "future scores set to 0 instead of -inf: exp(0) = 1 is a weight too",
         ((SOFTMAX, SOFTMAX.replace("-torch.inf", "0.0")),),
+    ),
+    Mistake(
+        "CausalSelfAttention",
+        "the future set to 0 after softmax: what is left no longer adds up to 1",
+        ((SOFTMAX, "scores.softmax(dim=-1).where(past, 0.0)"),),
     ),
     Mistake(
         "CausalSelfAttention",
@@ -649,6 +676,11 @@ INIT_WEIGHTS = [
         "init_weights",
         "from 0 to 1 / sqrt(in): no negative weights",
         ((UNIFORM, "nn.init.uniform_(parameter, 0, bound)"),),
+    ),
+    Mistake(
+        "init_weights",
+        "from -1 / sqrt(in) to 1: the upper bound is 1 if it is not given",
+        ((UNIFORM, "nn.init.uniform_(parameter, -bound)"),),
     ),
     Mistake(
         "init_weights",

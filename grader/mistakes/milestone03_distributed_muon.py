@@ -348,6 +348,24 @@ MUON = [
     ),
     Mistake(
         "Muon",
+        "the buffer begins as the first gradient, which is then added once more",
+        (
+            (
+                '"momentum_buffer", torch.zeros_like(gradient))',
+                '"momentum_buffer", gradient.clone())',
+            ),
+        ),
+    ),
+    Mistake(
+        "Muon",
+        "others' updates applied without the scale: ranks no longer hold the same weights",
+        (
+            (PLACES + "            rows", PLACES.replace("(_,", "(owner,") + "            rows"),
+            (APPLY, APPLY.replace("* scale", "* (scale if owner == self.rank else 1)")),
+        ),
+    ),
+    Mistake(
+        "Muon",
         "the buffer is not kept: every step begins with an empty one",
         ((KEEP_BUFFER, KEEP_BUFFER.replace("= new", "= torch.zeros_like(new)")),),
     ),

@@ -300,6 +300,26 @@ CAUSAL_SELF_ATTENTION = [
     ),
     Mistake(
         "CausalSelfAttention",
+        "scores scaled by 1 / sqrt(D), the model's width, instead of the head's",
+        ((SCORES, SCORES.replace("q.shape[-1]", "x.shape[-1]")),),
+    ),
+    Mistake(
+        "CausalSelfAttention",
+        "the future set to 0 after softmax: what is left no longer adds up to 1",
+        ((SOFTMAX, "scores.softmax(dim=-1).where(past, 0.0)"),),
+    ),
+    Mistake(
+        "CausalSelfAttention",
+        "heads cut as (h, H) instead of (H, h): a head gets every H-th feature",
+        ((CUT, "x.unflatten(2, (-1, self.num_heads)).transpose(2, 3)"),),
+    ),
+    Mistake(
+        "CausalSelfAttention",
+        "k made from q, normalised and turned: what c_k made is lost",
+        ((TURNED, "q = k = rotary(q, self.rotary_base)"),),
+    ),
+    Mistake(
+        "CausalSelfAttention",
         "no causal mask: every position sees the future",
         ((SOFTMAX, "scores.softmax(dim=-1)"),),
     ),
@@ -822,6 +842,11 @@ INIT_WEIGHTS = [
     ),
     Mistake(
         "init_weights",
+        "from -1 / sqrt(in) to 1: the upper bound is 1 if it is not given",
+        ((UNIFORM, "nn.init.uniform_(linear.weight, -bound)"),),
+    ),
+    Mistake(
+        "init_weights",
         "normal with standard deviation 1 / sqrt(in) instead of uniform",
         ((UNIFORM, "nn.init.normal_(linear.weight, 0.0, bound)"),),
     ),
@@ -1000,12 +1025,20 @@ SPLIT_PARAMETERS = [
     ),
     Mistake(
         "split_parameters",
-        "matrices gathered in a set: every process gets another order, and ranks then disagree",
+        "matrices in no fixed order, from a set or sorted by id: ranks then disagree",
         ((FOUR, "return embedding, head, scalars, list(set(matrices))"),),
     ),
 ]
 
 GET_MOMENTUM = [
+    Mistake(
+        "get_momentum",
+        "momentum_start and momentum swapped, without a warm-up too",
+        (
+            ("return args.momentum\n", "return args.momentum_start\n"),
+            (LINE, "part * args.momentum_start + (1 - part) * args.momentum"),
+        ),
+    ),
     Mistake(
         "get_momentum",
         "the ramp reversed: from momentum down to momentum_start",

@@ -73,7 +73,7 @@ def CausalSelfAttention(function, script: ModuleType) -> Iterator:
         yield call, y.detach()
         y.square().sum().backward()
         yield f"gradient of x after {call}", x.grad
-        yield f"the argument x after {call}: it must stay as it was", x.detach() - before
+        yield f"the argument x after {call}; it must stay as it was", x.detach() - before
         x = normal((1, 1030, args.model_dim), seed=2)
         with torch.no_grad():
             yield f"the last output for x (1, 1030, 32), {heads} heads", attention(x)[0, -1]

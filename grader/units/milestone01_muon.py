@@ -53,7 +53,7 @@ def zeropower_via_newtonschulz(function, script: ModuleType, shapes: list = SHAP
             call = f"zeropower_via_newtonschulz(U, {steps}, 1e-7, float64) with U {shape(*U.shape)}"
             given = U.clone()
             yield call, function(given, steps, 1e-7, torch.float64)
-            yield f"the argument U after {call}: it must stay as it was", given
+            yield f"the argument U after {call}; it must stay as it was", given
     for U in matrices(1, shapes):
         Y = function(U.clone(), 5, 1e-7, torch.float64)
         finite = Y.isfinite().all()
@@ -80,31 +80,36 @@ def split_qkv(function, script: ModuleType) -> Iterator:
         yield f"number of pieces of {call}", len(pieces)
         for i, piece in enumerate(pieces):
             yield f"piece {i} of {call}", piece
-        yield f"the argument U after {call}: it must stay as it was", given
+        yield f"the argument U after {call}; it must stay as it was", given
 
 
 def by_hand(function) -> Iterator:
     """Muon without an iteration, and lr and eps so large that it subtracts scale * U."""
     setting = "; newton_schulz_steps=0 and newton_schulz_eps=1e9 make O = U / 1e9, and lr is 1e9"
 
-    def steps(rows: int, cols: int, momentum: float, nesterov: bool, count: int) -> list[float]:
+    def steps(
+        rows: int, cols: int, momentum: float, nesterov: bool, count: int, gradient: float = 1.0
+    ) -> list[float]:
         W = nn.Parameter(torch.zeros(rows, cols, dtype=torch.float64))
         muon, means = function([W], 1e9, momentum, nesterov, 0, 1e9, torch.float64), [0.0]
         W.grad = torch.empty_like(W)
         for _ in range(count):
-            W.grad.fill_(1.0)  # in the same tensor each time, as after zero_grad(False)
+            W.grad.fill_(gradient)  # in the same tensor each time, as after zero_grad(False)
             muon.step()
             means.append(W.mean().item())
-        return [round(b - a, 8) + 0.0 for a, b in pairwise(means)]  # no minus zero
+        return [b - a for a, b in pairwise(means)]
 
     for rows, cols in [(1, 1), *SHAPES]:
         call = f"change of W {shape(rows, cols)} in a step with gradients of 1, which is -scale"
-        yield f"{call}{setting}", steps(rows, cols, 0.0, False, 1)[0]
-    for nesterov, ratio in [(True, "2.8525 / 1.95"), (False, "1.95 / 1")]:
+        yield f"{call}{setting}", round(steps(rows, cols, 0.0, False, 1)[0], 8) + 0.0  # not -0.0
+    for nesterov, words in [(True, "U 1.95, then 2.8525"), (False, "U the same")]:
         first, second = steps(1, 1, 0.95, nesterov, 2)
-        call = f"step 2 in units of step 1 ({ratio}), nesterov={nesterov}"
+        call = f"step 2 over step 1, nesterov={nesterov}: M is 1, then 1.95, {words}"
         call += f"; W (1, 1), gradients of 1, momentum 0.95, {setting[2:]}"
         yield call, round(second / first, 6) if first else 0.0
+    way, further = (steps(1, 1, 0.95, True, 1, gradient)[0] for gradient in (1.0, 1 + 2**-30))
+    call = "how much further, in units of 2^-30, W (1, 1), float64, goes for 1 + 2^-30 than for 1"
+    yield f"{call}{setting}", round((further / way - 1) * 2**30, 3) + 0.0 if way else 0.0
     W = nn.Parameter(torch.zeros(8, 8))
     W.grad = torch.ones(8, 8)
     function([W], 1000.0, 0.0, False, 0, 0.0, torch.bfloat16).step()

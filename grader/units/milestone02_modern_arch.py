@@ -15,7 +15,17 @@ ON_TWO_RANKS = ()  # nothing here knows of ranks; all together run on two
 
 
 def next_multiple_of_n(function, script: ModuleType) -> Iterator:
-    for v, n in [(10, 4), (12, 4), (13, 4), (3, 4), (1, 1), (7, 1), (50257, 128), (50304, 128)]:
+    for v, n in [
+        (10, 4),
+        (12, 4),
+        (13, 4),
+        (3, 4),
+        (1, 1),
+        (7, 1),
+        (50257, 128),
+        (50304, 128),
+        (10, 6),
+    ]:
         yield f"next_multiple_of_n({v}, {n})", function(v, n)
 
 
@@ -34,7 +44,7 @@ def rotary(function, script: ModuleType) -> Iterator:
     gap = (turned.norm(dim=3) - x.norm(dim=3)).abs().max().item()
     yield Property("how far rotary changes the length of a head's features"), round(gap, 6) + 0.0
     precision = "float64" if gap < 1e-12 else "less than float64"
-    call = "precision of rotary(x, 50.) with x float64, told from the lengths of its heads"
+    call = "precision of rotary(x, 50.) with x float64: the length of each head, to its last digit"
     yield Kind(call), precision
     q, k = (function(z.expand(1, 12, 1, 8), 50.0)[0, :, 0] for z in normal((2, 8), seed=1))
     scores = q @ k.T  # of one q and one k at every pair of positions
@@ -47,7 +57,14 @@ def rotary(function, script: ModuleType) -> Iterator:
         x = normal(shape, seed=2)
         call, given = f"rotary(x, {base:g}) with x {shape}", x.clone()
         yield call, function(given, base)
-        yield f"the argument x after {call}: it must stay as it was", given - x
+        yield f"the argument x after {call}; it must stay as it was", given - x
+    x = normal((2, 12, 3, 8), seed=3).requires_grad_()
+    y = function(x, 50.0)
+    call = "rotary(x, 50) with x (2, 12, 3, 8)"
+    yield f"whether a gradient flows through {call}", y.requires_grad
+    if y.requires_grad:
+        (y * normal((2, 12, 3, 8), seed=4)).sum().backward()
+        yield f"gradient of x after {call}", x.grad
     half = function(torch.ones(1, 1024, 1, 64, dtype=torch.bfloat16), 10_000.0)
     yield (
         "positions that rotary(x, 10000.) tells apart with x (1, 1024, 1, 64), bfloat16, all ones",
@@ -62,6 +79,7 @@ def CausalSelfAttention(function, script: ModuleType) -> Iterator:
     for heads in (2, 4):
         args = replace(script.PRESETS["exact"], num_heads=heads)
         attention = function(args).double()
+        function(replace(args, norm_eps=1.0, rotary_base=20.0))  # its settings are its own
         yield (
             f"names and shapes of the parameters of CausalSelfAttention(args), {heads} heads",
             parameters_of(attention),
@@ -75,7 +93,7 @@ def CausalSelfAttention(function, script: ModuleType) -> Iterator:
         yield call, y.detach()
         y.square().sum().backward()
         yield f"gradient of x after {call}", x.grad
-        yield f"the argument x after {call}: it must stay as it was", x.detach() - before
+        yield f"the argument x after {call}; it must stay as it was", x.detach() - before
     x = normal((1, 128, args.model_dim), seed=2)  # so long that the scores cost more than q, k, v
     yield "CausalSelfAttention(args)(x) with x (1, 128, 32), 4 heads", attention(x).detach()
     x = normal((1, 1500, args.model_dim), seed=2)  # longer than the record's context, 1,024
@@ -110,8 +128,8 @@ def by_hand(attention: nn.Module, D: int, heads: int) -> Iterator:
     x = torch.zeros(1, 2, D, dtype=torch.float64)
     x[:, 0, 0::h] = 400.0  # feature 0 of every head
     x[:, 1, 1::h] = 4.0  # and feature 1: another pair, at right angles however both are turned
-    call = f"first number of output 1, of two orthogonal positions, {heads} heads"
-    setting = f"q = k = v = x, scores 0 and sqrt({h}), so that it is 400 / (1 + exp(sqrt({h})))"
+    call = f"number 0 of the output at position 1, {heads} heads: 400 softmax(0, sqrt({h}))[0]"
+    setting = "x has 400 at position 0, at right angles 4 at position 1; q = k = v = x"
     yield f"{call}; {setting}", attention(x)[0, 1, 0]
 
 
@@ -142,7 +160,7 @@ def MLP(function, script: ModuleType) -> Iterator:
         y.square().sum().backward()
         yield f"gradient of x after {call}", x.grad
         yield f"gradient of c_fc.weight after {call}", mlp.c_fc.weight.grad
-        yield f"the argument x after {call}: it must stay as it was", x.detach() - before
+        yield f"the argument x after {call}; it must stay as it was", x.detach() - before
 
 
 def init_weights(function, script: ModuleType) -> Iterator:

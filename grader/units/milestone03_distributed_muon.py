@@ -102,24 +102,29 @@ def by_hand(function) -> Iterator:
     setting = "; newton_schulz_steps=0 and newton_schulz_eps=1e9 make O = U / 1e9, and lr is 1e9"
     plain = {"lr": 1e9, "newton_schulz_steps": 0, "newton_schulz_eps": 1e9}
 
-    def steps(shape: tuple[int, int], momentum: float, nesterov: bool, count: int) -> list[float]:
+    def steps(
+        shape: tuple[int, int], momentum: float, nesterov: bool, count: int, gradient: float = 1.0
+    ) -> list[float]:
         W = nn.Parameter(torch.zeros(shape, dtype=torch.float64))
         muon = muon_on(function, [W], momentum=momentum, nesterov=nesterov, **plain)
         W.grad, means = torch.empty_like(W), [0.0]
         for _ in range(count):
-            W.grad.fill_(1.0)
+            W.grad.fill_(gradient)
             muon.step()
             means.append(W.mean().item())
-        return [round(b - a, 8) + 0.0 for a, b in pairwise(means)]  # no minus zero
+        return [b - a for a, b in pairwise(means)]
 
     for shape in [(1, 1), *SHAPES]:
         call = f"change of W {shape} in a step with gradients of 1 on one rank, which is -scale"
-        yield f"{call}{setting}", steps(shape, 0.0, False, 1)[0]
-    for nesterov, ratio in [(True, "2.8525 / 1.95"), (False, "1.95 / 1")]:
+        yield f"{call}{setting}", round(steps(shape, 0.0, False, 1)[0], 8) + 0.0  # no minus zero
+    for nesterov, words in [(True, "U 1.95, then 2.8525"), (False, "U the same")]:
         first, second = steps((1, 1), 0.95, nesterov, 2)
-        call = f"step 2 in units of step 1 ({ratio}), one rank, nesterov={nesterov}"
+        call = f"step 2 over step 1, nesterov={nesterov}, one rank: M is 1, then 1.95, {words}"
         call += f"; W (1, 1), gradients of 1, momentum 0.95, {setting[2:]}"
         yield call, round(second / first, 6) if first else 0.0
+    way, further = (steps((1, 1), 0.95, True, 1, gradient)[0] for gradient in (1.0, 1 + 2**-30))
+    call = "how much further, in units of 2^-30, W (1, 1), float64, goes for 1 + 2^-30 than for 1"
+    yield f"{call}{setting}", round((further / way - 1) * 2**30, 3) + 0.0 if way else 0.0
 
 
 def on_one_rank(function) -> Iterator:
@@ -303,15 +308,22 @@ def gathering(function, script: ModuleType, shapes: list, dtype: torch.dtype) ->
         after = function(muon, rank, world_size)
         if traffic:
             traffic.exchange(None, "after gather_momentum")
+        back = list(after)[rank::world_size] if isinstance(after, list | tuple) else []
         return {
             "before": before,
             "after": after,
             "kind": type(after).__name__,
+            "exact": [is_the_same(*both) for both in zip(copies, back, strict=False)],
             "changed": [(M - copy).abs().max() for M, copy in zip(own, copies, strict=True)],
             "holds": holders(muon),
         }
 
     return work
+
+
+def is_the_same(M: Tensor, found) -> bool:
+    """Whether momentum has come back to the last digit."""
+    return isinstance(found, Tensor) and torch.equal(M, found.to(M.dtype))
 
 
 def by_itself(work: Callable) -> dict:
@@ -338,7 +350,10 @@ def gather_momentum(function, script: ModuleType) -> Iterator:
                 yield f"number of tensors in {call}, {words}", len(seen[moment])
                 for i, M in enumerate(seen[moment]):
                     yield f"{call}, {words}: matrix {i}", M
-            for i, gap in zip(range(rank, len(shapes), world_size), seen["changed"], strict=True):
+            own = range(rank, len(shapes), world_size)
+            for i, same in zip(own, seen["exact"], strict=False):
+                yield f"whether {call} keeps every digit of matrix {i}, which is its own", same
+            for i, gap in zip(own, seen["changed"], strict=True):
                 call = f"the argument muon: how far state changes, matrix {i}, rank {rank}"
                 yield f"{call} of {world_size}", gap
             call = (

@@ -70,6 +70,8 @@ def CastedLinear(function, script: ModuleType) -> Iterator:
         yield f"gradient of x after {call}(x)", x.grad
         yield f"gradient of the weight after {call}(x)", gradient(linear.weight)
         yield f"{call}(x) with x ({sizes[0]},), float64", linear(before[0, 0]).detach()
+        y = linear(before.transpose(0, 1))  # not contiguous
+        yield f"{call}(x) with x (3, 2, {sizes[0]}), a transpose(0, 1), float64", y.detach()
     yield from casts(function(2, 2).float())
 
 
@@ -108,6 +110,7 @@ def CausalSelfAttention(function, script: ModuleType) -> Iterator:
     for heads in (2, 4):
         args = replace(script.PRESETS["exact"], num_heads=heads)
         attention = function(args).double()
+        function(replace(args, norm_eps=1.0, rotary_base=20.0))  # its settings are its own
         of = f"CausalSelfAttention(args), {heads} heads"
         yield f"names and shapes of the parameters of {of}", parameters_of(attention)
         yield from mixed_by_hand(attention, args.model_dim, heads)
@@ -167,10 +170,10 @@ def residual(attention: nn.Module, D: int, heads: int) -> Iterator:
         yield f"gradient of x after {call}", gradient(x)
         yield f"gradient of c_v.weight after {call}", gradient(attention.c_v.weight)
         yield f"gradient of lamb after {call}", gradient(attention.lamb)
-        yield f"the argument x after {call}: it must stay as it was", x.detach() - old
+        yield f"the argument x after {call}; it must stay as it was", x.detach() - old
         if given is not None:
             yield f"gradient of v1 after {call}", gradient(given)
-            yield f"the argument v1 after {call}: it must stay as it was", given.detach() - old_v1
+            yield f"the argument v1 after {call}; it must stay as it was", given.detach() - old_v1
 
 
 def attention_in_half(attention: nn.Module, D: int) -> Iterator:
@@ -218,7 +221,7 @@ def Block(function, script: ModuleType) -> Iterator:
                 if p is not None:
                     yield f"gradient of {name} after {call}", gradient(p)
             for name, p, old in [("x", x, before[0]), ("x0", x0, before[1])]:
-                yield f"the argument {name} after {call}: it must stay as it was", p.detach() - old
+                yield f"the argument {name} after {call}; it must stay as it was", p.detach() - old
     block = filled(function(args), torch.float32)
     x, x0 = (normal((2, 5, D), seed=n).to(HALF) for n in (0, 1))
     call = "Block(args)(x, x0, None), x and x0 bfloat16, weights float32"
@@ -244,7 +247,7 @@ def softcap(function, script: ModuleType) -> Iterator:
     x = normal((2, 5, 7), seed=0) * 40
     given = x.clone()
     yield "softcap(logits, 30) with logits (2, 5, 7)", function(given, 30.0)
-    call = "the argument logits after softcap(logits, 30): it must stay as it was"
+    call = "the argument logits after softcap(logits, 30); it must stay as it was"
     yield call, given - x
     for dtype in (HALF, torch.float32):
         name = dtype_of(x.to(dtype))
@@ -308,7 +311,7 @@ def unet(function, script: ModuleType) -> Iterator:
         y.square().sum().backward()
         yield f"gradient of x0 after {call}", gradient(x0)
         yield f"gradient of skip_weights after {call}", gradient(w)
-        yield f"the argument x0 after {call}: it must stay as it was", x0.detach() - before
+        yield f"the argument x0 after {call}; it must stay as it was", x0.detach() - before
     args = replace(script.PRESETS["exact"], num_layers=4)
     blocks = filled(nn.ModuleList([script.Block(args) for _ in range(4)]))
     w = torch.tensor([0.5, 2.0], dtype=torch.float64)

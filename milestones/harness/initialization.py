@@ -20,40 +20,47 @@ def portable_draws(model: nn.Module, seed: int) -> Iterator[None]:
     by policy (NEP 19).  A parameter's draws depend on its name and the seed alone, so neither the
     order of construction nor the other parameters matter.
     """
-    names = {id(p): name for name, p in model.named_parameters()}
+    names = {place(p): name for name, p in model.named_parameters()}
 
     def stream(tensor: Tensor) -> np.random.RandomState:
-        if id(tensor) not in names:
-            raise UsageError("init_weights must draw whole parameters of the model it is given")
-        return np.random.RandomState([seed, zlib.crc32(names[id(tensor)].encode())])
+        if place(tensor) not in names:
+            raise UsageError(
+                "init_weights must draw into the parameters of its model, each as a whole"
+            )
+        return np.random.RandomState([seed, zlib.crc32(names[place(tensor)].encode())])
 
     def fill(tensor: Tensor, values: np.ndarray) -> Tensor:
         with torch.no_grad():
             return tensor.copy_(torch.from_numpy(values))
 
-    def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator=None) -> Tensor:
+    def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, *, generator=None) -> Tensor:
         return fill(tensor, stream(tensor).normal(mean, std, tensor.shape))
 
-    def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator=None) -> Tensor:
+    def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, *, generator=None) -> Tensor:
         return fill(tensor, stream(tensor).uniform(a, b, tensor.shape))
 
     before = torch.get_rng_state()
-    with mock.patch.multiple(nn.init, normal_=normal_, uniform_=uniform_):
+    with mock.patch.multiple(Tensor, normal_=normal_, uniform_=uniform_):  # nn.init ends there
         yield
     if not torch.equal(before, torch.get_rng_state()):
         raise UsageError(
-            "init_weights must draw with nn.init.uniform_ or nn.init.normal_ and nothing else: "
-            "other draws change from one torch to the next"
+            "init_weights must draw in place, with nn.init.normal_ or nn.init.uniform_, and set no "
+            "seed: numbers of torch.randn and the like change from one torch to the next"
         )
+
+
+def place(tensor: Tensor) -> tuple:
+    """Where a tensor's numbers lie: the same for a parameter, its .data and a whole view of it."""
+    return tensor.device, tensor.dtype, tensor.data_ptr(), tensor.shape, tensor.stride()
 
 
 def initialize(
     model: nn.Module, init_weights: Callable[[nn.Module], None], seed: int, portable: bool
 ) -> None:
     """Run `init_weights(model)` with these draws; UsageError names what it left out or replaced."""
-    given = dict(model.named_parameters())
+    given = {name: (p, p.device, p.dtype) for name, p in model.named_parameters()}
     with torch.no_grad():
-        for p in given.values():
+        for p in model.parameters():
             p.fill_(float("nan"))  # what survives was forgotten
     torch.manual_seed(seed)
     if portable:
@@ -63,12 +70,18 @@ def initialize(
             init_weights(model)
     else:
         init_weights(model)
-    replaced = [name for name, p in model.named_parameters() if p is not given.get(name)]
-    if replaced:
-        raise UsageError(
-            f"init_weights put another parameter in the place of {replaced[0]}: fill what is there"
-        )
-    forgotten = [name for name, p in model.named_parameters() if not p.isfinite().all()]
-    if forgotten:
-        others = f" (and {len(forgotten) - 1} more)" if len(forgotten) > 1 else ""
-        raise UsageError(f"init_weights left {forgotten[0]}{others} unset")
+    for name, p in model.named_parameters():
+        q, device, dtype = given.get(name, (None, None, None))
+        if p is not q or (p.device, p.dtype) != (device, dtype):
+            raise UsageError(
+                f"init_weights put another tensor in the place of {name}: fill what is there"
+            )
+    left = [part_of(name, p) for name, p in model.named_parameters() if not p.isfinite().all()]
+    if left:
+        others = f" (and {len(left) - 3} more)" if len(left) > 3 else ""
+        raise UsageError(f"init_weights left {', '.join(left[:3])}{others} unset")
+
+
+def part_of(name: str, p: Tensor) -> str:
+    """The name of a parameter that is not filled, or that has been filled in part."""
+    return f"part of {name}" if p.isfinite().any() else name

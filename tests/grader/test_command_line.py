@@ -9,9 +9,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from grader import __main__ as command_line
 from grader import doctor
-from grader.__main__ import with_stub
+from grader.__main__ import reset, with_stub
 from grader.verdict import Failed
+from milestones.harness import UsageError
 from milestones.harness.injection import ROOT
 from tests.grader.test_judge import golden
 
@@ -127,3 +129,20 @@ def test_one_task_is_reset_and_the_others_stay():
     stub = "def one():\n    raise\n\n\ndef two():\n    raise\n"
     assert with_stub(mine, stub, "two") == "def one():\n    return 1\n\n\ndef two():\n    raise\n"
     assert with_stub("import math\n", stub, "one") == "import math\n\n\ndef one():\n    raise\n"
+
+
+def test_every_reset_keeps_what_it_replaces(tmp_path, monkeypatch):
+    monkeypatch.setattr(command_line, "ROOT", tmp_path)
+    stub, path = (tmp_path / f / "milestone01_muon.py" for f in ("grader/stubs", "exercises"))
+    for file, text in (stub, "def get_lr():\n    raise\n"), (path, "def get_lr():\n    return 1\n"):
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+    assert reset("01.1").endswith("yours is in exercises/milestone01_muon.py.bak")
+    assert path.read_text() == stub.read_text()
+    assert "already" in reset("01.1") and "already" in reset("milestone01")
+    path.write_text("# fa\xe7ade\n", encoding="latin-1")
+    with pytest.raises(UsageError, match="not UTF-8: reset the whole file"):
+        reset("01.1")
+    assert reset("milestone01").endswith("exercises/milestone01_muon.py.bak2")
+    kept = sorted(p.read_bytes() for p in path.parent.glob("*.bak*"))
+    assert kept == [b"# fa\xe7ade\n", b"def get_lr():\n    return 1\n"]

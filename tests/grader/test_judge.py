@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from grader import board
 from grader.ahead import Ahead
+from grader.conftest import changed
 from grader.judge import GPU, judge, unit_outputs
 from grader.mistakes import edited
 from grader.units import Elsewhere
@@ -99,6 +101,9 @@ FAULTS = {
 }
 
 
+OWN_MOMENTUM = 'muon.state[matrix]["momentum_buffer"].clone()'
+
+
 def golden(name: str, text: str) -> None:
     """Hold text against a golden file; write the file if there is none."""
     path = GOLDEN / f"{name.replace(' ', '_')}.txt"
@@ -182,6 +187,46 @@ def test_a_line_that_changes_a_tensor_in_place_is_said_to(tmp_path):
     verdict = judge(UNET, "Block", with_fault(tmp_path, UNET, old, new))
     assert verdict.status == "CRASH"
     assert "in place" in verdict.text and "could not be used" not in verdict.text
+
+
+def test_a_value_changed_in_place_is_said_to_beside_wrong_values(tmp_path):
+    old, new = "mixed = v + self.lamb * (v1 - v)", "v *= 1 - self.lamb\n        v += self.lamb * v1"
+    new += "\n        mixed = v"
+    verdict = judge(UNET, "CausalSelfAttention", with_fault(tmp_path, UNET, old, new))
+    assert verdict.status == "WRONG VALUES" and "A line changes a tensor in place" in verdict.text
+
+
+@pytest.mark.parametrize(
+    ("task", "old", "new"),
+    [
+        ("Muon", "gradient = weight.grad", "gradient = weight.grad.float().double()"),
+        ("gather_momentum", OWN_MOMENTUM, f"{OWN_MOMENTUM}.float().double()"),
+    ],
+)
+def test_what_is_rounded_to_float32_is_found(tmp_path, task, old, new):
+    assert judge(SHARED, task, with_fault(tmp_path, SHARED, old, new)).status == "WRONG VALUES"
+
+
+def test_settings_belong_to_a_model_and_not_to_its_class(tmp_path):
+    for stem in ("milestone02_modern_arch", UNET):
+        old, new = "self.rotary_base = args", "CausalSelfAttention.rotary_base = args"
+        verdict = judge(stem, "CausalSelfAttention", with_fault(tmp_path, stem, old, new))
+        assert verdict.status == "WRONG VALUES"
+
+
+def test_encodings_are_those_of_python(tmp_path):
+    path, text = tmp_path / f"{MUON}.py", (ROOT / "solutions" / f"{MUON}.py").read_text()
+    for before, encoding in [("", "utf-8-sig"), ("# coding: latin-1\n# fa\xe7ade\n", "latin-1")]:
+        path.write_text(f"{before}{text}", encoding=encoding)
+        assert judge(MUON, "get_lr", str(tmp_path)).status == PASSED
+        assert board.digest(path, "get_lr") == board.digest(
+            ROOT / "solutions" / path.name, "get_lr"
+        )
+    path.write_bytes(f"{text}# fa\xe7ade\n".encode("latin-1"))
+    verdict = judge(MUON, "get_lr", str(tmp_path))
+    assert verdict.status == "CANNOT LOAD" and "not UTF-8: save" in verdict.text
+    assert f"{path.name}:{text.count(chr(10)) + 1}" in verdict.text
+    assert board.digest(path, "get_lr") == "" and changed(path) == "(cannot be read)"
 
 
 def test_arguments_of_ones_own_are_welcome_if_they_have_a_default(tmp_path):

@@ -415,6 +415,7 @@ MILESTONE01 = {
     "X^T X for the matrix A, which is X X^T": ((GRAM, GRAM.replace("X @ X.T", "X.T @ X")),),
     "A * A, entry by entry, instead of the product A @ A": ((TERMS, "a * X + b * B + c * (A.square() @ X)"),),
     "a coefficient short of a digit: 2.031 instead of 2.0315": coefficients("3.4445, -4.7750, 2.031"),
+    "two digits of c swapped: 2.0351 instead of 2.0315": coefficients("3.4445, -4.7750, 2.0351"),
     "the sign of b lost: + 4.7750 instead of - 4.7750": coefficients("3.4445, 4.7750, 2.0315"),
     "c applied to A X instead of A A X": ((TERMS, TERMS.replace("(A @ B)", "B")),),
     "b and c swapped: b belongs to A X, c to A A X": coefficients("3.4445, 2.0315, -4.7750"),
@@ -596,6 +597,7 @@ def drawn(new: str) -> tuple[tuple[str, str], ...]:
 
 MILESTONE02 = {
     # next_multiple_of_n
+    "a bit mask, & ~(n - 1): right for powers of two alone": ((MULTIPLE, "return (v + n - 1) & -n"),),
     "rounded down; ceil(v // n) does so too, it comes too late": ((MULTIPLE, "return v // n * n"),),
     "a multiple of n gets n more: it should stay as it is": ((MULTIPLE, "return (v // n + 1) * n"),),
     "rounded to the nearest multiple: below v, half of the time": ((MULTIPLE, "return (v + n // 2) // n * n"),),
@@ -605,6 +607,7 @@ MILESTONE02 = {
     "the next power of two": ((MULTIPLE, "return 1 << (v - 1).bit_length()"),),
     "v itself: nothing is padded": ((MULTIPLE, "return v"),),
     # rotary
+    "no gradient flows through: @torch.no_grad(), .data or detach()": ((HALVES, HALVES.replace("x.", "x.data.")),),
     "neighbours paired, features 2j and 2j + 1, instead of j and j + h/2": (
         (HALVES, "a, b = x[..., ::2], x[..., 1::2]"),
         (ROTATED, ROTATED.replace("cat", "stack").replace("dim=3)", "dim=4).flatten(3)")),
@@ -713,6 +716,10 @@ MILESTONE02 = {
     "no causal mask: every position sees the future": ((SDPA, SDPA.replace(", is_causal=True", "")),),
     "the mask begins a position late: each position sees the one after it": attending("torch.ones(T, T).tril(1)"),
     "future scores set to 0 instead of -inf: exp(0) = 1 is a weight too": weighing("scores.tril().softmax(-1)"),
+    "the future set to 0 after softmax: what is left no longer adds up to 1": weighing("scores.softmax(-1).tril()"),
+    "QK-norm with epsilon added to the root, not under it": normed(
+        "z / (z.square().mean(3, keepdim=True).sqrt() + self.norm_eps)"
+    ),
     "softmax over the queries instead of the keys: the axis before the last": weighing(
         "scores.masked_fill(torch.ones_like(scores).triu(1).bool(), -torch.inf).softmax(-2)"
     ),
@@ -780,6 +787,7 @@ MILESTONE02 = {
     "bound 1 / in: the root is missing": ((BOUND, BOUND.replace("math.sqrt(p.size(1))", "p.size(1)")),),
     "bound sqrt(3 / in): then the standard deviation, not the bound, is 1 / sqrt(in)": drawn("nn.init.uniform_(p, -bound * math.sqrt(3), bound * math.sqrt(3))"),
     "uniform between -0.02 and 0.02, whatever a linear's inputs": drawn("nn.init.uniform_(p, -0.02, 0.02)"),
+    "from -1 / sqrt(in) to 1: the upper bound is 1 if it is not given": drawn("nn.init.uniform_(p, -bound)"),
     "from 0 to 1 / sqrt(in): no negative weights": drawn("nn.init.uniform_(p, 0.0, bound)"),
     "normal with standard deviation 1 / sqrt(in) instead of uniform": drawn("nn.init.normal_(p, std=bound)"),
     "normal with standard deviation 0.02, as in milestone 00": drawn("nn.init.normal_(p, std=0.02)"),
@@ -924,6 +932,12 @@ MILESTONE03 = {
         (SUMMED, SUMMED.replace("p.grad", "p.grad, alpha=1 - mu")),
     ),
     "the buffer overwritten by the look-ahead": ((AHEAD, f"{AHEAD}\n        M.copy_(U)"),),
+    "the buffer begins as the first gradient, which is then added once more": (
+        (BEGUN, 'state["momentum_buffer"] = p.grad.clone()'),
+    ),
+    "others' updates applied without the scale: ranks no longer hold the same weights": (
+        (FACTOR, f"{FACTOR} if _ == self.rank else 1.0"),
+    ),
     "the buffer is not kept: every step begins with an empty one": (
         (AHEAD, f"{AHEAD}\n        U = U.clone()\n        M.zero_()"),
     ),
@@ -1149,6 +1163,12 @@ MODEL04 = {
         (ROTATE, f"{ROTATE}\n        v = rotary(v, self.rotary_base).to(x.dtype)"),
     ),
     "scores not scaled by 1 / sqrt(h)": scaled("1.0"),
+    "scores scaled by 1 / sqrt(D), the model's width, instead of the head's": scaled("D**-0.5"),
+    "the future set to 0 after softmax: what is left no longer adds up to 1": weighing("scores.softmax(-1).tril()"),
+    "heads cut as (h, H) instead of (H, h): a head gets every H-th feature": (
+        (EACH, EACH.replace("self.num_heads, -1)", "-1, self.num_heads).mT")),
+    ),
+    "k made from q, normalised and turned: what c_k made is lost": ((ROTATE, f"{ROTATE}\n        k = q"),),
     "no causal mask: every position sees the future": ((SDPA, SDPA.replace(", is_causal=True", "")),),
     "args.norm_eps not used, but 1e-6 written down": ((QK_NORM, "q, k = rms_norm(q, 1e-6), rms_norm(k, 1e-6)"),),
     "args.rotary_base not used, but 10,000 written down": ((ROTATE, "q, k = rotary(q, 1e4), rotary(k, 1e4)"),),
@@ -1345,6 +1365,7 @@ MILESTONE04 = {
     "bound 1 / sqrt(out) instead of 1 / sqrt(in): weights are stored (out, in)": ((BOUND, BOUND.replace("size(1)", "size(0)")),),
     "bound 1 / in: the root is missing": ((BOUND, BOUND.replace("math.sqrt(p.size(1))", "p.size(1)")),),
     "bound sqrt(3 / in): then the standard deviation, not the bound, is 1 / sqrt(in)": drawn("nn.init.uniform_(p, -bound * math.sqrt(3), bound * math.sqrt(3))"),
+    "from -1 / sqrt(in) to 1: the upper bound is 1 if it is not given": drawn("nn.init.uniform_(p, -bound)"),
     "from 0 to 1 / sqrt(in): no negative weights": drawn("nn.init.uniform_(p, 0.0, bound)"),
     "normal with standard deviation 1 / sqrt(in) instead of uniform": drawn("nn.init.normal_(p, std=bound)"),
     "linears normal with standard deviation 0.02, as in milestone 00": drawn("nn.init.normal_(p, std=0.02)"),
@@ -1397,10 +1418,13 @@ MILESTONE04 = {
     "the blocks' weights that start at 0, c_proj, in no list": (
         (MATRICES, '[p for n, p in model.h.named_parameters() if p.dim() == 2 and "c_proj" not in n]'),
     ),
-    "matrices gathered in a set: every process gets another order, and ranks then disagree": (
+    "matrices in no fixed order, from a set or sorted by id: ranks then disagree": (
         (MATRICES, "list({p for p in in_blocks if p.dim() == 2})"),
     ),
     # get_momentum
+    "momentum_start and momentum swapped, without a warm-up too": (
+        (RAMP, "args.momentum + done * (args.momentum_start - args.momentum)"),
+    ),
     "the ramp reversed: from momentum down to momentum_start": ramp("args.momentum - done * (args.momentum - args.momentum_start)"),
     "the ramp reversed: down to momentum_start, then a jump up to momentum": ramp(
         "args.momentum - done % 1 * (args.momentum - args.momentum_start)"
