@@ -180,6 +180,7 @@ def run_in_child(module: str, argv: list[str], folder: str, step: int, number: i
     with Path(folder, "child.log").open("w") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
+    sys.stdout.reconfigure(line_buffering=True)  # both in the order in which they are written
     os.chdir(folder)
     if number:
         send_signal_at(step, number, place)

@@ -292,7 +292,7 @@ FORM = [
     ("return 0.0", "from math import exp as get_lr", "get_lr: is bound again inside evaluate"),
     ("return 0.0", "def get_lr(): ...", "get_lr: is bound again inside evaluate"),
     ("return 0.0", "global get_lr", "get_lr: is bound again inside evaluate"),
-    ("return 0.0", "return [get_lr for get_lr in ()]", "get_lr: is bound again inside listcomp"),
+    ("return 0.0", "return [get_lr for get_lr in ()]", "get_lr: is bound again inside "),
     ("return x * self", "get_lr = self", "get_lr: is bound again inside forward"),
 ]
 
