@@ -15,6 +15,7 @@ from grader.judge import GPU, judge, unit_outputs
 from grader.mistakes import edited
 from grader.units import Elsewhere
 from grader.verdict import PASSED, STATUSES
+from grader.words import list_difference
 from milestones.harness.injection import ROOT
 from tests.conftest import STEMS, find_script
 from tests.grader.resolution import solution_of
@@ -227,6 +228,11 @@ def test_encodings_are_those_of_python(tmp_path):
     assert verdict.status == "CANNOT LOAD" and "not UTF-8: save" in verdict.text
     assert f"{path.name}:{text.count(chr(10)) + 1}" in verdict.text
     assert board.digest(path, "get_lr") == "" and changed(path) == "(cannot be read)"
+
+
+def test_a_name_too_much_is_told_from_one_that_stands_there_twice():
+    lines = list_difference(["a", "b"], ["a", "b", "b", "c"])
+    assert lines == ["too much   c", "twice      b"]
 
 
 def test_arguments_of_ones_own_are_welcome_if_they_have_a_default(tmp_path):
