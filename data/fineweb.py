@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 REPO = "kjj0/fineweb10B-gpt2"
 TRAIN_SHARDS = 103
 SHARD_TOKENS = 100_000_000  # of all but the last
+LAST_BATCHES = 105  # whole batches of 524,288 tokens in the last
 SUMS = "SHA256SUMS"  # beside the shards, for `sha256sum -c` as well
 INCOMING = ".incoming"  # beside the shards: what is not verified yet
 AGAIN = "run python -m data.fineweb again"
@@ -82,6 +83,21 @@ def shards_read(milestone: "Milestone") -> int:
     """Training shards that its published run reads: whole batches of each, the tail is dropped."""
     batches_in_shard = (SHARD_TOKENS - 1) // (milestone.tokens // milestone.steps)
     return math.ceil(milestone.steps / batches_in_shard)
+
+
+def batches_short(milestone: "Milestone") -> int:
+    """Batches that its published run needs beyond those of all shards there are.
+
+    The records read on across the end of a shard; ours drop its tail, 190 batches of 190.7 stay.
+    """
+    batches_in_shard = (SHARD_TOKENS - 1) // (milestone.tokens // milestone.steps)
+    return max(0, milestone.steps - (TRAIN_SHARDS - 1) * batches_in_shard - LAST_BATCHES)
+
+
+def record_command(milestone: "Milestone") -> str:
+    """The published run's module, preset and, where all shards are not enough, --allow-repeat."""
+    repeat = " --allow-repeat" if batches_short(milestone) else ""
+    return f"-m milestones.{milestone.stem}.train_gpt record{repeat}"
 
 
 def shard_names(shards: int) -> list[str]:
@@ -374,7 +390,7 @@ def run(settings: Settings) -> None:
         download(shards, settings.folder, settings.revision, settings.workers)
     print(f"{settings.folder}: {shards} training shards and the validation shard, all verified")
     if milestone:
-        script = f"-m milestones.{milestone.stem}.train_gpt record"
+        script = record_command(milestone)
         if settings.folder != FINEWEB:
             for flag, kind in ("--train-files", "train"), ("--val-files", "val"):
                 script += f" {flag} {shlex.quote(f'{settings.folder}/fineweb_{kind}_*.bin')}"

@@ -34,7 +34,7 @@ from huggingface_hub import HfApi
 
 from data import fineweb
 from data.shards import ROOT, write_shard
-from milestones.table import find_milestone
+from milestones.table import find_milestone, milestones
 
 COMMIT = "0123456789abcdef" * 2 + "deadbeef"
 VAL, FIRST, SECOND = fineweb.shard_names(2)
@@ -277,6 +277,16 @@ def test_only_what_the_published_run_reads():
     for steps, count in {5100: 27, 4578: 25, 3200: 17, 3242: 18, 3000: 16, 190: 1, 191: 2}.items():
         published = replace(find_milestone("01"), steps=steps, tokens=steps * 524_288)
         assert fineweb.shards_read(published) == count
+
+
+def test_milestone_00_needs_more_batches_than_there_are(folder, capsys, monkeypatch):
+    """102 shards of 190 batches and one of 105, for 19,560; the others have shards to spare."""
+    short = [fineweb.batches_short(milestone) for milestone in milestones()]
+    assert short == [75] + [0] * (len(short) - 1)
+    monkeypatch.setattr(fineweb, "download", lambda *_: None)
+    for number, end in ("00", "record --allow-repeat"), ("01", "record"):
+        fineweb.main(["--milestone", number])
+        assert capsys.readouterr().out.endswith(f".train_gpt {end}\n")
 
 
 def test_a_milestone_asks_for_its_own_shards(hub, run, monkeypatch):

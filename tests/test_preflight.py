@@ -227,6 +227,14 @@ def test_too_few_shards(script, refused, shards, monkeypatch):
     assert "make room: python -m data.fineweb" in err and "0.5 GB are free" in err
 
 
+def test_there_are_no_more_shards_than_all(script, refused, shards, monkeypatch):
+    monkeypatch.setattr("data.fineweb.TRAIN_SHARDS", 1)
+    flags = ["record", *narrow(script), "--device", "cpu", "--num-iterations", 5_000_000]
+    err = refused(script, *flags)
+    assert "the run needs 5000000: these are all the shards there are: pass --allow-repeat" in err
+    assert "more shards" not in err and "--shards 4" not in err
+
+
 def test_shards_of_ones_own_get_no_download(script, refused, shards):
     (shards / "fineweb_train_000001.bin").rename(shards / "mine.bin")
     flags = [*narrow(script), "--device", "cpu", "--train-files", "fineweb/mine.bin"]
@@ -320,7 +328,8 @@ def test_launch_file_runs_any_milestone_on_any_number_of_gpus(launch, here, mile
     assert f"--nproc_per_node={gpus}" in words
     module, *argv = words[words.index("--standalone") + 3 :]
     preset, args, options = parse(importlib.import_module(module), argv)
-    assert preset == "record" and args == find_script(milestone.stem).PRESETS["record"]
+    record = find_script(milestone.stem).PRESETS["record"]
+    assert preset == "record" and args == replace(record, allow_repeat=milestone.number == "00")
     assert options.rehearse and options.save_every
 
 

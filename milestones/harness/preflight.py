@@ -100,10 +100,12 @@ def check_shards(run: Run) -> None:
             raise ShardError(f"{text}{command}") from None
         batches = np.cumsum([(n - 1) // args.tokens_per_step for n in tokens])
         if batches[-1] < needed and not args.allow_repeat:
+            cure = "get more shards, shorten the run, or pass --allow-repeat"
+            if has_all_shards(files, len(tokens)):
+                cure = "these are all the shards there are: pass --allow-repeat"
             raise UsageError(
                 f"{files}: {batches[-1]} batches of {args.tokens_per_step:,} tokens, the run needs "
-                f"{needed}: get more shards, shorten the run, or pass --allow-repeat"
-                f"{fetch(run, files)}"
+                f"{needed}: {cure}{fetch(run, files)}"
             )
         reads = min(int(np.searchsorted(batches, needed)) + 1, len(tokens))
         run.note(f"preflight: {files}: all whole, the run reads {reads} of {len(tokens)}")
@@ -118,11 +120,19 @@ def fineweb_folder(files: str) -> Path | None:
     return here if here.is_dir() else shards.ROOT / pattern.parent
 
 
+def has_all_shards(files: str, number: int) -> bool:
+    """Whether a pattern that finds so many shards finds all training shards of FineWeb."""
+    from data.fineweb import TRAIN_SHARDS  # here: it takes half a second to import
+
+    return fineweb_folder(files) is not None and number >= TRAIN_SHARDS
+
+
 def shards_needed(run: Run) -> int:
     """Training shards of FineWeb that this run reads, whole batches of each."""
-    from data.fineweb import SHARD_TOKENS  # here: it takes half a second to import
+    from data.fineweb import SHARD_TOKENS, TRAIN_SHARDS
 
-    return -(-run.args.num_iterations // ((SHARD_TOKENS - 1) // run.args.tokens_per_step))
+    batches_in_shard = max(1, (SHARD_TOKENS - 1) // run.args.tokens_per_step)
+    return min(TRAIN_SHARDS, -(-run.args.num_iterations // batches_in_shard))
 
 
 def fetch(run: Run, files: str) -> str:

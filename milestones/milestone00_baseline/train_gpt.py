@@ -1,4 +1,4 @@
-"""Milestone 00: GPT-2 124M, trained the way llm.c trains it.
+r"""Milestone 00: GPT-2 124M, trained the way llm.c trains it.
 
 Record 1 of the speedrun, whose finish line is a val_loss of 3.28 on FineWeb: 45 minutes on 8xH100,
 10.26 B tokens, val_loss 3.2722.  Model and training are those of the PyTorch twin of Andrej
@@ -6,7 +6,8 @@ Karpathy's llm.c (train_gpt2.py, 2024): learned positions, LayerNorm, GELU, a ti
 linear warm-up and a cosine.
 
     python -m milestones.milestone00_baseline.train_gpt tiny
-    torchrun --standalone --nproc_per_node=8 -m milestones.milestone00_baseline.train_gpt record
+    torchrun --standalone --nproc_per_node=8 \
+        -m milestones.milestone00_baseline.train_gpt record --allow-repeat
 
 Shapes: B sequences, T tokens each, D = model_dim, H heads of width h = D / H, V = vocab_size.
 """
