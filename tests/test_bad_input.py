@@ -95,8 +95,10 @@ def test_too_few_tokens_repeat_when_allowed(script, cli, here, tokens):
 
 def test_not_even_one_batch_cannot_repeat(script, refused_in_one_line, here, tokens):
     write_shard(here / "few.bin", tokens[:384])  # the last target is missing
-    flags = ["--train-files", "few.bin", "--allow-repeat"]
-    assert "0 batches" in refused_in_one_line(script, "exact", *flags)
+    want = "error: few.bin: every shard is shorter than one batch of 384 tokens: pass a smaller "
+    for flags in ["--allow-repeat"], [], ["--allow-repeat", "--preflight"]:
+        err = refused_in_one_line(script, "exact", "--train-files", "few.bin", *flags)
+        assert err.startswith(want)
 
 
 def test_token_beyond_the_vocabulary(script, refused_in_one_line, here, tokens):
@@ -144,7 +146,7 @@ def test_command_line_that_cannot_be_read(script, refused, argv, words):
     [
         ("--device-batch-size 5", "not a multiple of device_batch_size 5"),
         ("--num-heads 5", "model_dim 32 is not a multiple of 5 heads"),
-        ("--num-iterations 3", "warmup_iters"),
+        ("--num-iterations 3", " 3 num_iterations: pass --warm"),
         ("--seed -1", "seed is -1: it must be 0 or more"),
         ("--seed 99999999999999999999999", "it must be from 0 to 18446744073709551615"),
         ("--beta1 1", "beta1 is 1.0: it must be below 1"),

@@ -99,6 +99,11 @@ def check_shards(run: Run) -> None:
             text = str(error).removesuffix(f": {FETCH}") if command else str(error)
             raise ShardError(f"{text}{command}") from None
         batches = np.cumsum([(n - 1) // args.tokens_per_step for n in tokens])
+        if not batches[-1]:
+            raise UsageError(
+                f"{files}: every shard is shorter than one batch of {args.tokens_per_step:,} "
+                "tokens: pass a smaller --batch-size or --sequence-length, or larger shards"
+            )
         if batches[-1] < needed and not args.allow_repeat:
             cure = "get more shards, shorten the run, or pass --allow-repeat"
             if has_all_shards(files, len(tokens)):
