@@ -40,7 +40,7 @@ from huggingface_hub.errors import (
 )
 from tqdm import tqdm
 
-from data.shards import FINEWEB, ShardError, read_shard, write_atomically
+from data.shards import FETCH, FINEWEB, ShardError, read_shard, write_atomically
 from milestones.harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ SHARD_TOKENS = 100_000_000  # of all but the last
 LAST_BATCHES = 105  # whole batches of 524,288 tokens in the last
 SUMS = "SHA256SUMS"  # beside the shards, for `sha256sum -c` as well
 INCOMING = ".incoming"  # beside the shards: what is not verified yet
-AGAIN = "run python -m data.fineweb again"
+AGAIN = f"run {FETCH} again"  # with the flags it was given, once they are known
 PAUSES = (1, 5)  # seconds before a second and a third attempt
 FAULTS = (HTTPError, OSError, RuntimeError, ShardError)  # of network, hub, disk and data
 
@@ -371,6 +371,15 @@ def explain(error: Exception, api: HfApi, revision: str) -> str:
 # ---------------------------------------------------------------------------------- command line
 
 
+def command(settings: Settings) -> str:
+    """The command line that fetches what was asked for."""
+    named = [("milestone", settings.milestone), ("shards", settings.shards)]
+    if settings.folder != FINEWEB:
+        named.append(("folder", settings.folder))
+    flags = [f" --{name} {shlex.quote(str(value))}" for name, value in named if value]
+    return FETCH + "".join(flags)
+
+
 def run(settings: Settings) -> None:
     """Carry out a command line."""
     from milestones.table import find_milestone  # late, so that the harness may import this module
@@ -384,7 +393,14 @@ def run(settings: Settings) -> None:
     if settings.workers < 1:
         raise UsageError(f"--workers {settings.workers}: at least one is needed")
     if settings.verify:
-        if problems := check_shards(settings.folder, shards, thorough=True):
+        problems = check_shards(settings.folder, shards, thorough=True)
+        names = shard_names(shards)
+        missing = [name for name in names if not (settings.folder / name).is_file()]
+        if missing:  # one line for all of them
+            problems = [line for line in problems if ": no such file: " not in line]
+            lack = f"{len(missing)} of {len(names)} missing in {settings.folder}"
+            problems.append(f"{lack}: {command(settings)}")
+        if problems:
             raise DownloadError(*problems)
     else:
         download(shards, settings.folder, settings.revision, settings.workers)
@@ -405,10 +421,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         run(settings)
     except (UsageError, DownloadError) as error:
         for line in error.args:
+            line = line.replace(AGAIN, f"run {command(settings)} again")
             print(f"error: {line}", file=sys.stderr)
         sys.exit(2 if isinstance(error, UsageError) else 1)
     except KeyboardInterrupt:
-        print(f"stopped; to go on, {AGAIN}", file=sys.stderr, flush=True)
+        print(f"stopped; to go on, run {command(settings)} again", file=sys.stderr, flush=True)
         os._exit(130)  # without waiting for the threads that still fetch
 
 

@@ -500,13 +500,13 @@ def test_ended_by_a_signal(hub, run, folder, shards, number, code, name, at):
         (["--shards", "1", "--workers", "0"], 2, "--workers 0: at least one is needed"),
         (["--shards", "1", "--revision", "v9"], 1, "has no revision v9: pass main, or"),
         (["--shards", "3"], 1, "fineweb_train_000003.bin: not in kjj0/fineweb10B-gpt2 at main"),
-        (["--shards", "1", "--verify"], 1, "fineweb_val_000000.bin: no such file: download"),
+        (["--shards", "1", "--verify"], 1, "error: 2 of 2 missing in "),
     ],
 )
 def test_bad_requests(hub, run, folder, argv, code, message):
     found, _, err = run(*argv) if argv else run("--shards", "0")
     assert found == code and message in err[0]
-    assert len(err) == (2 if "--verify" in argv else 1)
+    assert len(err) == 1
     assert hub.fetched() == [] and not folder.exists()
 
 
@@ -572,6 +572,17 @@ def test_verify_needs_no_network(hub, run, folder, shards, monkeypatch):
     (folder / VAL).write_bytes(flip(shards[VAL], 1024))
     code, _, err = run("--shards", "2", "--verify")
     assert code == 1 and len(err) == 1 and f"{VAL}: SHA-256 is" in err[0]
+    again = f"python -m data.fineweb --shards 2 --folder {folder}"
+    assert err[0].endswith(f": run {again} again")
+    (folder / FIRST).unlink()
+    code, _, err = run("--shards", "2", "--verify")
+    assert code == 1 and f"{VAL}: SHA-256 is" in err[0]
+    assert err[1:] == [f"error: 1 of 3 missing in {folder}: {again}"]
+
+
+def test_the_command_to_fetch_says_what_was_asked_for():
+    settings = fineweb.Settings(milestone="01")
+    assert fineweb.command(settings) == "python -m data.fineweb --milestone 01"
 
 
 @pytest.mark.skipif(not shutil.which("sha256sum"), reason="no sha256sum here")

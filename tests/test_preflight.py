@@ -210,7 +210,8 @@ def test_half_a_shard(script, refused, shards):
 
 def test_no_shards(script, refused, here, monkeypatch):
     monkeypatch.setattr("data.shards.ROOT", here)
-    monkeypatch.setattr("data.shards.FINEWEB", here / "data" / "fineweb10B")
+    for module in "shards", "fineweb":
+        monkeypatch.setattr(f"data.{module}.FINEWEB", here / "data" / "fineweb10B")
     err = refused(script, "record", "--device", "cpu")
     milestone = find_milestone(script.__name__.split(".")[1])
     size = f"{(shards_read(milestone) + 1) * 0.2:.1f} GB"  # and the validation shard
@@ -251,7 +252,9 @@ def test_sha256_is_compared_if_asked(script, cli, refused, shards):
     write_sums(shards, sums | {"fineweb_train_000001.bin": "0" * 64})
     assert cli(script, *flags)[0] == 0
     code, _, err = cli(script, *flags, "--thorough")
-    assert code == 2 and "fineweb_train_000001.bin: SHA-256 is" in err.splitlines()[-1]
+    last = err.splitlines()[-1]
+    assert code == 2 and "fineweb_train_000001.bin: SHA-256 is" in last
+    assert last.endswith(f": run python -m data.fineweb --shards 1 --folder {shards} again")
 
 
 @pytest.mark.parametrize(

@@ -140,40 +140,47 @@ def shards_needed(run: Run) -> int:
     return min(TRAIN_SHARDS, -(-run.args.num_iterations // batches_in_shard))
 
 
+def fetch_command(run: Run, folder: Path) -> str:
+    """The command that fetches the FineWeb shards this run reads."""
+    from data import fineweb
+    from milestones.table import find_milestone  # here: it imports the harness
+
+    needed, milestone = shards_needed(run), find_milestone(run.milestone)
+    if needed == fineweb.shards_read(milestone):
+        return fineweb.command(fineweb.Settings(milestone=milestone.number, folder=folder))
+    return fineweb.command(fineweb.Settings(shards=needed, folder=folder))
+
+
 def fetch(run: Run, files: str) -> str:
     """The command that fetches the FineWeb shards the run lacks, and their size; "" for others."""
     folder = fineweb_folder(files)
     if folder is None:
         return ""
     from data import fineweb
-    from milestones.table import find_milestone  # here: it imports the harness
 
-    needed, milestone = shards_needed(run), find_milestone(run.milestone)
-    all_published = needed == fineweb.shards_read(milestone)
-    command = f"--milestone {milestone.number}" if all_published else f"--shards {needed}"
-    if folder != shards.FINEWEB:
-        command += f" --folder {folder}"
+    needed = shards_needed(run)
     lacking = len(fineweb.check_shards(folder, needed))
     if not lacking:
         return ""
     size, free = lacking * 2 * fineweb.SHARD_TOKENS, free_bytes(folder)
     room = "make room: " if free < size else ""
     return (
-        f"; {room}python -m data.fineweb {command} fetches {gigabytes(size)}, "
+        f"; {room}{fetch_command(run, folder)} fetches {gigabytes(size)}, "
         f"{gigabytes(free)} are free"
     )
 
 
 def check_sums(run: Run) -> None:
     """Refuse FineWeb shards whose SHA-256 is not the one recorded when they were fetched."""
-    from data.fineweb import check_shards
+    from data.fineweb import AGAIN, check_shards
 
     folder = fineweb_folder(run.args.train_files)
     if folder is None:
         run.warn("--thorough: only FineWeb shards have a SHA-256 on record")
     elif problems := check_shards(folder, shards_needed(run), thorough=True):
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise UsageError(f"{problems[0]}{more}")
+        problem = problems[0].replace(AGAIN, f"run {fetch_command(run, folder)} again")
+        raise UsageError(f"{problem}{more}")
 
 
 # ------------------------------------------------------------------------------- disk, time, cost
