@@ -282,7 +282,7 @@ def test_full_memory_gets_a_sentence(script, cli, monkeypatch):
 # ------------------------------------------------------------------------------------- launching
 
 LAUNCH = ROOT / "milestones" / "launch"
-RUN_LINE = re.compile(r"-m (milestones\.\w+\.train_gpt) ([^>&#\n]+)")
+RUN_LINE = re.compile(r"-m (milestones\.\w+\.train_gpt) ([^>&|#\n]+)")
 
 
 def test_commands_of_the_page_are_ones_the_scripts_take():
