@@ -1,7 +1,9 @@
 """Let a trained model write: text from a run folder's checkpoint.
 
-python -m milestones.sample runs/milestone01_muon/20261121-094017-tiny
-python -m milestones.sample RUN --prompt "The people of" --untrained
+    python -m milestones.sample runs/milestone01_muon/20261121-094017-tiny
+    python -m milestones.sample RUN --prompt "The people of" --untrained
+
+It runs on the CPU, wherever the run was trained.
 """
 
 import importlib

@@ -53,6 +53,14 @@ def test_wishes_that_cannot_be_granted(monkeypatch, flags, message):
     assert end.value.code.startswith(f"error: {message}")
 
 
+def test_each_example_has_a_line_of_the_help(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["sample", "--help"])
+    with pytest.raises(SystemExit):
+        sample.main()
+    examples = [line for line in capsys.readouterr().out.splitlines() if "python -m" in line]
+    assert len(examples) == 3  # usage and two
+
+
 @pytest.mark.parametrize("script", LATEST, indirect=True)
 def test_damaged_files(script, cli, here):
     assert (
