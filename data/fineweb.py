@@ -40,7 +40,7 @@ from huggingface_hub.errors import (
 )
 from tqdm import tqdm
 
-from data.shards import FINEWEB, ShardError, read_shard, write_atomically
+from data.shards import FETCH, FINEWEB, ShardError, read_shard, write_atomically
 from milestones.harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,9 +49,10 @@ if TYPE_CHECKING:
 REPO = "kjj0/fineweb10B-gpt2"
 TRAIN_SHARDS = 103
 SHARD_TOKENS = 100_000_000  # of all but the last
+LAST_BATCHES = 105  # whole batches of 524,288 tokens in the last
 SUMS = "SHA256SUMS"  # beside the shards, for `sha256sum -c` as well
 INCOMING = ".incoming"  # beside the shards: what is not verified yet
-AGAIN = "run python -m data.fineweb again"
+AGAIN = f"run {FETCH} again"  # with the flags it was given, once they are known
 PAUSES = (1, 5)  # seconds before a second and a third attempt
 FAULTS = (HTTPError, OSError, RuntimeError, ShardError)  # of network, hub, disk and data
 
@@ -82,6 +83,21 @@ def shards_read(milestone: "Milestone") -> int:
     """Training shards that its published run reads: whole batches of each, the tail is dropped."""
     batches_in_shard = (SHARD_TOKENS - 1) // (milestone.tokens // milestone.steps)
     return math.ceil(milestone.steps / batches_in_shard)
+
+
+def batches_short(milestone: "Milestone") -> int:
+    """Batches that its published run needs beyond those of all shards there are.
+
+    The records read on across the end of a shard; ours drop its tail, 190 batches of 190.7 stay.
+    """
+    batches_in_shard = (SHARD_TOKENS - 1) // (milestone.tokens // milestone.steps)
+    return max(0, milestone.steps - (TRAIN_SHARDS - 1) * batches_in_shard - LAST_BATCHES)
+
+
+def record_command(milestone: "Milestone") -> str:
+    """The published run's module, preset and, where all shards are not enough, --allow-repeat."""
+    repeat = " --allow-repeat" if batches_short(milestone) else ""
+    return f"-m milestones.{milestone.stem}.train_gpt record{repeat}"
 
 
 def shard_names(shards: int) -> list[str]:
@@ -355,6 +371,15 @@ def explain(error: Exception, api: HfApi, revision: str) -> str:
 # ---------------------------------------------------------------------------------- command line
 
 
+def command(settings: Settings) -> str:
+    """The command line that fetches what was asked for."""
+    named = [("milestone", settings.milestone), ("shards", settings.shards)]
+    if settings.folder != FINEWEB:
+        named.append(("folder", settings.folder))
+    flags = [f" --{name} {shlex.quote(str(value))}" for name, value in named if value]
+    return FETCH + "".join(flags)
+
+
 def run(settings: Settings) -> None:
     """Carry out a command line."""
     from milestones.table import find_milestone  # late, so that the harness may import this module
@@ -368,13 +393,20 @@ def run(settings: Settings) -> None:
     if settings.workers < 1:
         raise UsageError(f"--workers {settings.workers}: at least one is needed")
     if settings.verify:
-        if problems := check_shards(settings.folder, shards, thorough=True):
+        problems = check_shards(settings.folder, shards, thorough=True)
+        names = shard_names(shards)
+        missing = [name for name in names if not (settings.folder / name).is_file()]
+        if missing:  # one line for all of them
+            problems = [line for line in problems if ": no such file: " not in line]
+            lack = f"{len(missing)} of {len(names)} missing in {settings.folder}"
+            problems.append(f"{lack}: {command(settings)}")
+        if problems:
             raise DownloadError(*problems)
     else:
         download(shards, settings.folder, settings.revision, settings.workers)
     print(f"{settings.folder}: {shards} training shards and the validation shard, all verified")
     if milestone:
-        script = f"-m milestones.{milestone.stem}.train_gpt record"
+        script = record_command(milestone)
         if settings.folder != FINEWEB:
             for flag, kind in ("--train-files", "train"), ("--val-files", "val"):
                 script += f" {flag} {shlex.quote(f'{settings.folder}/fineweb_{kind}_*.bin')}"
@@ -389,10 +421,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         run(settings)
     except (UsageError, DownloadError) as error:
         for line in error.args:
+            line = line.replace(AGAIN, f"run {command(settings)} again")
             print(f"error: {line}", file=sys.stderr)
         sys.exit(2 if isinstance(error, UsageError) else 1)
     except KeyboardInterrupt:
-        print(f"stopped; to go on, {AGAIN}", file=sys.stderr, flush=True)
+        print(f"stopped; to go on, run {command(settings)} again", file=sys.stderr, flush=True)
         os._exit(130)  # without waiting for the threads that still fetch
 
 

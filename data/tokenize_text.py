@@ -63,6 +63,11 @@ class Settings:
         for flag in ("val_tokens", "shard_tokens"):
             if not 1 <= getattr(self, flag) <= MAX_TOKENS:
                 raise UsageError(f"--{flag.replace('_', '-')}: from 1 to {MAX_TOKENS:,} tokens")
+        there = next(p for p in (self.out, *self.out.absolute().parents) if p.exists())
+        if not there.is_dir():
+            raise UsageError(f"--out {self.out}: {there} is a file: choose another name")
+        if not os.access(there, os.W_OK):
+            raise UsageError(f"--out {self.out}: {there} cannot be written to: choose another")
         if not re.fullmatch(r"\w[\w.-]*", self.shard_name):
             raise UsageError(f"--name {self.shard_name!r}: letters, digits, _ . - only")
         if (old := old_shards(self.out, self.shard_name)) and not self.overwrite:
@@ -86,9 +91,10 @@ class Piece(NamedTuple):
 
 def check_file(path: Path, field: str) -> None:
     """Raise UsageError if this is no file to read, as far as a glance shows."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder: pass the files in it")
     if not path.is_file():
-        cure = "pass the files in it" if path.is_dir() else "correct the name"
-        raise UsageError(f"{path}: no such file: {cure}")
+        raise UsageError(f"{path}: no such file: correct the name")
     if path.suffix.lower() not in READERS:
         raise UsageError(f"{path}: one of {', '.join(READERS)} is needed: convert it first")
     if path.stat().st_size == 0:
@@ -341,7 +347,10 @@ def read_all(files: Iterable[Path], field: str) -> Iterator[Piece]:
 
 
 def training_command(out: Path, name: str) -> str:
-    """Milestone 01 at a size for a laptop, for 100 steps or as many as there are tokens for."""
+    """Milestone 01 at a size for a laptop, for 100 steps or as many as there are tokens for.
+
+    On the CPU, because `record` refuses a machine without a GPU unless one insists.
+    """
     batch_size, context = 4, 128
 
     def batches_in(kind: str) -> int:
@@ -356,7 +365,7 @@ def training_command(out: Path, name: str) -> str:
         " --num-layers 2 --num-heads 2 --model-dim 64"
         f" --batch-size {batch_size} --device-batch-size {batch_size} --sequence-length {context}"
         f" --num-iterations {steps} --warmdown-iters {steps * 3 // 10}"
-        f" --val-batches {min(20, batches_in('_val_'))} --compile no"
+        f" --val-batches {min(20, batches_in('_val_'))} --compile no --device cpu"
     )
 
 

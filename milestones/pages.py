@@ -20,7 +20,13 @@ from pathlib import Path
 import torch
 import tyro
 
-from data.fineweb import SHARD_TOKENS, shards_read
+from data.fineweb import (
+    SHARD_TOKENS,
+    TRAIN_SHARDS,
+    batches_short,
+    record_command,
+    shards_read,
+)
 from data.published import PublishedCurve, published_curve, read_table
 from milestones import chain
 from milestones.harness.curve import Row
@@ -211,7 +217,7 @@ def delta(milestone: Milestone) -> str:
 
 def commands(milestone: Milestone) -> str:
     """How to run it: on a CPU, one GPU, eight."""
-    script = f"milestones.{milestone.stem}.train_gpt"
+    script, record = f"milestones.{milestone.stem}.train_gpt", record_command(milestone)
     size = gigabytes((shards_read(milestone) + 1) * 2 * SHARD_TOKENS)
     return f"""```
 python -m {script} tiny                  # any CPU
@@ -221,15 +227,26 @@ With one GPU or more:
 
 ```
 python -m data.fineweb --milestone {milestone.number}    # {size}: the shards for what follows
-python -m {script} record --preflight    # is all there?
-python -m {script} record --rehearse     # 20 steps, and a resume
-python -m {script} record                # one GPU
-torchrun --standalone --nproc_per_node=8 -m {script} record
+python {record} --preflight    # is all there?
+python {record} --rehearse     # 20 steps, and a resume
+python {record}                # one GPU
+torchrun --standalone --nproc_per_node=8 {record}
 ```
-
+{repeats(milestone)}
 A card with less memory takes `--device-batch-size 16` or less: the curve stays the same. Renting:
 [launch](../launch/README.md). Holding a run against what was published:
 `python -m grader log runs/{milestone.stem}/<run>`."""
+
+
+def repeats(milestone: Milestone) -> str:
+    """Why the commands above say --allow-repeat; nothing if they do not."""
+    short = batches_short(milestone)
+    if not short:
+        return ""
+    return f"""
+`--allow-repeat`, because {short} batches of {milestone.steps:,} come twice: the published run read
+each of the {TRAIN_SHARDS} shards there are to its last token, our loader drops the tail of each.
+"""
 
 
 def cost(milestone: Milestone) -> str:

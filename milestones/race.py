@@ -27,7 +27,7 @@ from milestones.harness import Stopped, UsageError
 from milestones.harness.cli import execute
 from milestones.harness.curve import Row
 from milestones.harness.injection import ROOT, load_implementation, stubs_among
-from milestones.harness.run import Options
+from milestones.harness.run import Options, refuse_unwritable
 from milestones.table import Milestone, find_milestone, milestones
 
 MEASURED = ROOT / "data" / "measured"  # what README and book show
@@ -191,6 +191,9 @@ def write_results(results: list[Result], seeds: tuple[int, ...], path: Path) -> 
 def race(settings: Settings) -> str:
     """Run everything, write the table, the curves and the picture; return the table."""
     entered = [find_milestone(rung) for rung in settings.rungs] or milestones()
+    for flag, given in ("--rungs", entered), ("--seeds", settings.seeds):
+        if len(set(given)) < len(given):
+            raise UsageError(f"{flag} names one twice: name each once")
     unknown = [seed for seed in settings.seeds if not 1 <= seed <= synthetic.TRAIN_SHARDS]
     if unknown or not settings.seeds:
         raise UsageError(f"--seeds takes numbers from 1 to {synthetic.TRAIN_SHARDS}")
@@ -207,8 +210,11 @@ def race(settings: Settings) -> str:
             f"no milestone is complete in {settings.implementation}: python -m grader says what is "
             "missing, and --implementation --names on a milestone's script takes what is done"
         )
-    corpus = synthetic.generate()
     folder = settings.folder or Path("runs") / "race" / f"{datetime.now():%Y%m%d-%H%M%S}"
+    refuse_unwritable(folder)
+    if folder.exists():
+        raise UsageError(f"--folder {folder} is there already: choose another name")
+    corpus = synthetic.generate()
     folder.mkdir(parents=True)
     results = [run_rung(m, settings.seeds, "", folder) for m in entered]
     for milestone in theirs:
@@ -241,7 +247,7 @@ def main() -> None:
     settings = tyro.cli(Settings, prog="python -m milestones.race", description=__doc__)
     try:
         print(race(settings))
-    except (UsageError, ShardError, FileExistsError) as error:
+    except (UsageError, ShardError) as error:
         sys.exit(f"error: {error}")
     except Stopped as stopped:
         sys.exit(str(stopped))

@@ -1,11 +1,14 @@
 """Let a trained model write: text from a run folder's checkpoint.
 
-python -m milestones.sample runs/milestone01_muon/20261121-094017-tiny
-python -m milestones.sample RUN --prompt "The people of" --untrained
+    python -m milestones.sample runs/milestone01_muon/20261121-094017-tiny
+    python -m milestones.sample RUN --prompt "The people of" --untrained
+
+It runs on the CPU, wherever the run was trained.
 """
 
 import importlib
 import json
+import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +30,15 @@ class Settings:
     temperature: float = 0.8  # 0: always the likeliest token
     seed: int = 1
     untrained: bool = False  # the initial weights instead of the checkpoint's, to compare
+
+    def check(self) -> None:
+        """Raise UsageError if these cannot be followed."""
+        if self.length < 1:
+            raise UsageError(f"--length {self.length}: at least one token is needed")
+        if not (0 <= self.temperature < math.inf):
+            raise UsageError(f"--temperature {self.temperature}: a number, 0 or more, is needed")
+        if not 0 <= self.seed < 2**64:
+            raise UsageError(f"--seed {self.seed}: it must be from 0 to {2**64 - 1}")
 
 
 class InventedWords:
@@ -57,15 +69,26 @@ def load_model(folder: Path, untrained: bool = False) -> torch.nn.Module:
     """The model of a run folder, on the CPU, in the dtype it was trained in."""
     if not (folder / "run.json").exists() or not (folder / "checkpoint.pt").exists():
         raise UsageError(f"{folder} holds no run with a checkpoint")
-    about = json.loads((folder / "run.json").read_text())
-    script = importlib.import_module(f"milestones.{about['milestone']}.train_gpt")
-    args = script.Hyperparameters(**about["args"])
+    try:
+        about = json.loads((folder / "run.json").read_text())
+        script = importlib.import_module(f"milestones.{about['milestone']}.train_gpt")
+        args = script.Hyperparameters(**about["args"])
+    except (OSError, ValueError, TypeError, KeyError, ImportError) as error:
+        raise UsageError(
+            f"{folder}/run.json is damaged ({type(error).__name__}): choose another run"
+        ) from None
     model = script.GPT(args).to(getattr(torch, args.dtype))
     if untrained:
         initialize(model, script.init_weights, args.seed, args.portable_init)
-    else:
+        return model.eval()
+    try:
         content = torch.load(folder / "checkpoint.pt", map_location="cpu", weights_only=True)
         model.load_state_dict(content["state"]["model"])
+    except Exception as error:  # torch's own text runs to pages
+        raise UsageError(
+            f"{folder}/checkpoint.pt cannot be read ({type(error).__name__}): choose another run, "
+            "or pass --untrained"
+        ) from None
     return model.eval()
 
 
@@ -95,6 +118,7 @@ def sample(
 def main() -> None:
     settings = tyro.cli(Settings, prog="python -m milestones.sample", description=__doc__)
     try:
+        settings.check()
         model = load_model(settings.run, settings.untrained)
         args = json.loads((settings.run / "run.json").read_text())["args"]
         encoding = encoding_for(args["vocab_size"])

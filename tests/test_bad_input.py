@@ -1,6 +1,8 @@
 """A request that cannot be carried out ends with code 2 and a short message, before any work."""
 
 import os
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from data.shards import HEADER_BYTES, ROOT, read_shard, write_shard
 from milestones.harness import UsageError
 from milestones.harness import cli as harness_cli
 from milestones.harness.ranks import Ranks
-from tests.conftest import hashes
+from tests.conftest import LATEST, hashes
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +95,10 @@ def test_too_few_tokens_repeat_when_allowed(script, cli, here, tokens):
 
 def test_not_even_one_batch_cannot_repeat(script, refused_in_one_line, here, tokens):
     write_shard(here / "few.bin", tokens[:384])  # the last target is missing
-    flags = ["--train-files", "few.bin", "--allow-repeat"]
-    assert "0 batches" in refused_in_one_line(script, "exact", *flags)
+    want = "error: few.bin: every shard is shorter than one batch of 384 tokens: pass a smaller "
+    for flags in ["--allow-repeat"], [], ["--allow-repeat", "--preflight"]:
+        err = refused_in_one_line(script, "exact", "--train-files", "few.bin", *flags)
+        assert err.startswith(want)
 
 
 def test_token_beyond_the_vocabulary(script, refused_in_one_line, here, tokens):
@@ -142,8 +146,11 @@ def test_command_line_that_cannot_be_read(script, refused, argv, words):
     [
         ("--device-batch-size 5", "not a multiple of device_batch_size 5"),
         ("--num-heads 5", "model_dim 32 is not a multiple of 5 heads"),
-        ("--num-iterations 3", "warmup_iters"),
-        ("--seed -1", "seed is -1"),
+        ("--num-iterations 3", " 3 num_iterations: pass --warm"),
+        ("--seed -1", "seed is -1: it must be 0 or more"),
+        ("--seed 99999999999999999999999", "it must be from 0 to 18446744073709551615"),
+        ("--beta1 1", "beta1 is 1.0: it must be below 1"),
+        ("--beta2 2", "beta2 is 2.0: it must be below 1"),
         ("--threads 0", "--threads 0: at least one"),
         ("--names get_lr", "from what --implementation?"),
         ("--save-every -5", "--save-every -5: 0 or a number of steps"),
@@ -163,7 +170,7 @@ def test_impossible_value(script, refused_in_one_line, flags, words):
         ("--num-heads 0", "num_heads must be at least 1"),
         ("--val-loss-every 0", "val_loss_every must be at least 1"),
         ("--val-batches 0", "val_batches must be at least 1"),
-        ("--beta1 nan", "beta1 is nan"),
+        ("--beta1 nan", "beta1 is nan: it must be a finite number, 0 or more"),
         ("--warmup-iters -1", "warmup_iters is -1"),
     ],
 )
@@ -217,3 +224,14 @@ def test_folder_that_is_a_file(script, refused_in_one_line, here):
     (here / "run").write_text("notes")
     err = refused_in_one_line(script, "exact", "--folder", "run")
     assert err == "error: --folder run is a file: choose another name\n"
+
+
+@pytest.mark.parametrize("script", LATEST, indirect=True)
+@pytest.mark.parametrize("flags", [[], ["--preflight"], ["--rehearse"]], ids=" ".join)
+def test_folder_that_cannot_be_made(script, refused_in_one_line, here, flags):
+    (here / "notes").write_text("mine")
+    err = refused_in_one_line(script, "exact", "--folder", "notes/run", *flags)
+    assert re.fullmatch(r"error: --folder notes/run cannot be made: \S+/notes is a file: .*\n", err)
+    if Path("/proc").is_dir():
+        err = refused_in_one_line(script, "exact", "--folder", "/proc/run", *flags)
+        assert err.startswith("error: /proc/run: nothing can be written there (")

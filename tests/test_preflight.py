@@ -210,7 +210,8 @@ def test_half_a_shard(script, refused, shards):
 
 def test_no_shards(script, refused, here, monkeypatch):
     monkeypatch.setattr("data.shards.ROOT", here)
-    monkeypatch.setattr("data.shards.FINEWEB", here / "data" / "fineweb10B")
+    for module in "shards", "fineweb":
+        monkeypatch.setattr(f"data.{module}.FINEWEB", here / "data" / "fineweb10B")
     err = refused(script, "record", "--device", "cpu")
     milestone = find_milestone(script.__name__.split(".")[1])
     size = f"{(shards_read(milestone) + 1) * 0.2:.1f} GB"  # and the validation shard
@@ -225,6 +226,14 @@ def test_too_few_shards(script, refused, shards, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: DISK(free=500_000_000))
     err = refused(script, *flags)
     assert "make room: python -m data.fineweb" in err and "0.5 GB are free" in err
+
+
+def test_there_are_no_more_shards_than_all(script, refused, shards, monkeypatch):
+    monkeypatch.setattr("data.fineweb.TRAIN_SHARDS", 1)
+    flags = ["record", *narrow(script), "--device", "cpu", "--num-iterations", 5_000_000]
+    err = refused(script, *flags)
+    assert "the run needs 5000000: these are all the shards there are: pass --allow-repeat" in err
+    assert "more shards" not in err and "--shards 4" not in err
 
 
 def test_shards_of_ones_own_get_no_download(script, refused, shards):
@@ -243,7 +252,9 @@ def test_sha256_is_compared_if_asked(script, cli, refused, shards):
     write_sums(shards, sums | {"fineweb_train_000001.bin": "0" * 64})
     assert cli(script, *flags)[0] == 0
     code, _, err = cli(script, *flags, "--thorough")
-    assert code == 2 and "fineweb_train_000001.bin: SHA-256 is" in err.splitlines()[-1]
+    last = err.splitlines()[-1]
+    assert code == 2 and "fineweb_train_000001.bin: SHA-256 is" in last
+    assert last.endswith(f": run python -m data.fineweb --shards 1 --folder {shards} again")
 
 
 @pytest.mark.parametrize(
@@ -271,7 +282,7 @@ def test_full_memory_gets_a_sentence(script, cli, monkeypatch):
 # ------------------------------------------------------------------------------------- launching
 
 LAUNCH = ROOT / "milestones" / "launch"
-RUN_LINE = re.compile(r"-m (milestones\.\w+\.train_gpt) ([^>&#\n]+)")
+RUN_LINE = re.compile(r"-m (milestones\.\w+\.train_gpt) ([^>&|#\n]+)")
 
 
 def test_commands_of_the_page_are_ones_the_scripts_take():
@@ -320,7 +331,8 @@ def test_launch_file_runs_any_milestone_on_any_number_of_gpus(launch, here, mile
     assert f"--nproc_per_node={gpus}" in words
     module, *argv = words[words.index("--standalone") + 3 :]
     preset, args, options = parse(importlib.import_module(module), argv)
-    assert preset == "record" and args == find_script(milestone.stem).PRESETS["record"]
+    record = find_script(milestone.stem).PRESETS["record"]
+    assert preset == "record" and args == replace(record, allow_repeat=milestone.number == "00")
     assert options.rehearse and options.save_every
 
 

@@ -1,6 +1,7 @@
 """The race: the arithmetic of its table, and a whole one of a few steps."""
 
 import shutil
+import sys
 from dataclasses import replace
 
 import pytest
@@ -114,3 +115,23 @@ def test_milestones_are_found_by_number_and_name():
     for name in ("0", "milestone0", "milestone00_muon", "baseline"):
         with pytest.raises(UsageError, match="choose from"):
             find_milestone(name)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ("--rungs 00 milestone00", "--rungs names one twice: name each once"),
+        ("--seeds 3 4 3", "--seeds names one twice: name each once"),
+        ("--folder notes", "--folder notes is a file: choose another name"),
+        ("--folder results", "--folder results is there already: choose another name"),
+        ("--folder notes/race", "--folder notes/race cannot be made: "),
+    ],
+)
+def test_requests_refused_in_one_line(here, monkeypatch, argv, message):
+    (here / "notes").write_text("mine")
+    (here / "results").mkdir()
+    monkeypatch.setattr(sys, "argv", ["race", *argv.split()])
+    with pytest.raises(SystemExit) as end:
+        race.main()
+    assert end.value.code.startswith(f"error: {message}") and "\n" not in end.value.code
+    assert sorted(path.name for path in here.rglob("*")) == ["notes", "results"]

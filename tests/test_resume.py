@@ -154,14 +154,24 @@ def test_signal_between_steps_waits_for_the_end_of_the_next(interrupted, cli):
 
 
 @pytest.mark.parametrize("script", LATEST, indirect=True)
-def test_finished_run_can_be_resumed(script, cli, uninterrupted):
+def test_finished_run_is_left_as_it_is(script, cli, here):
+    """A command repeated until it succeeds has succeeded; log.txt would get its last line twice."""
     assert cli(script, "exact", "--folder", "run")[0] == 0
-    before = Path("run/curve.csv").read_text().splitlines()
-    code, _, err = cli(script, "exact", "--resume", "run")
-    assert (code, err) == (0, "")
-    after = Path("run/curve.csv").read_text().splitlines()
-    assert before == after  # the times too: nothing was trained
+    before = hashes(here)
+    code, out, err = cli(script, "exact", "--resume", "run")
+    assert (code, out) == (0, "") and hashes(here) == before
+    assert err == "run: this run is finished already: there is nothing to go on with\n"
+
+
+@pytest.mark.parametrize("script", LATEST, indirect=True)
+def test_killed_between_the_last_checkpoint_and_the_summary(script, cli, here, uninterrupted):
+    assert cli(script, "exact", "--folder", "run")[0] == 0
+    content = json.loads((here / "run" / "run.json").read_text())
+    del content["summary"]
+    (here / "run" / "run.json").write_text(json.dumps(content))
+    assert cli(script, "exact", "--resume", "run")[0] == 0
     assert untimed(read_curve("run/curve.csv")) == uninterrupted(script)
+    assert "summary" in json.loads((here / "run" / "run.json").read_text())
 
 
 # ------------------------------------------------------------------- what cannot be resumed
@@ -287,4 +297,20 @@ def test_refuses_a_damaged_checkpoint(refused, kind):
 def test_refuses_a_damaged_run_json(refused, content):
     script = find_script(STEMS[-1])
     err = refused(script, "exact", "--resume", "run", damage=write("run.json", content))
-    assert "there is no run in this folder" in err
+    assert "--resume: run/run.json: damaged (" in err and "put back what was there" in err
+
+
+@pytest.mark.parametrize("name", ["curve.csv", "log.txt"])
+def test_refuses_to_begin_a_lost_record_anew(refused, name):
+    script = find_script(STEMS[-1])
+    gone = refused(script, "exact", "--resume", "run", damage=lambda f: (f / name).unlink())
+    assert f"--resume: run/{name}: no such file: put back what was there, or start" in gone
+
+
+@pytest.mark.parametrize(
+    "content", ["", "notes\n", "notes\nof mine\n", "step,tokens\na,b\n", b"\xff\n\xff\n"]
+)
+def test_refuses_a_damaged_curve(refused, content):
+    script = find_script(STEMS[-1])
+    err = refused(script, "exact", "--resume", "run", damage=write("curve.csv", content))
+    assert "--resume: run/curve.csv: " in err

@@ -171,7 +171,7 @@ def test_the_command_at_the_end_trains(run, cli, here, words):
     tokens = len(read_shard(here / "with blank" / "a_train_000001.bin"))
     assert int(argv[steps]) == (tokens - 1) // (4 * 128) < 100
     argv[steps] = argv[argv.index("--warmdown-iters") + 1] = "1"  # enough for a test
-    code, out, err = cli(find_script("milestone01_muon"), *argv, "--device", "cpu")
+    code, out, err = cli(find_script("milestone01_muon"), *argv)  # as printed, here: without a GPU
     assert code == 0, err
     assert "step:1/1 val_loss:" in out
 
@@ -303,7 +303,7 @@ def test_bad_text_is_named_and_nothing_is_written(run, here, words, name, conten
     ("argv", "message"),
     [
         ([], "no files: pass some, .txt, .md, .jsonl or .parquet"),
-        (["."], ".: no such file: pass the files in it"),
+        (["."], ". is a folder: pass the files in it"),
         (["a.txt", "--val-tokens", "0"], "--val-tokens: from 1 to 2,147,483,647 tokens"),
         (["a.txt", "--shard-tokens", "3_000_000_000"], "--shard-tokens: from 1 to 2,147,483,647"),
         (["a.txt", "--name", "a/b"], "--name 'a/b': letters, digits, _ . - only"),
@@ -316,6 +316,17 @@ def test_bad_requests(run, here, words, argv, message):
     assert code == 2 and out == "" and len(err) == 1
     assert err[0].startswith(f"error: {message}")
     assert not (here / "new").exists()
+
+
+@pytest.mark.parametrize("out", ["taken", "taken/x/y"])
+def test_out_that_is_a_file(run, here, out, monkeypatch):
+    """Before the vocabulary is fetched."""
+    monkeypatch.setattr(tokenize_text, "gpt2_encoding", None)
+    (here / "a.txt").write_text("two words")
+    (here / "taken").write_text("notes")
+    code, _, err = run("a.txt", "--out", out)
+    assert code == 2 and len(err) == 1
+    assert re.fullmatch(rf"error: --out {out}: \S*taken is a file: choose another name", err[0])
 
 
 # ----------------------------------------------------------------------------- nothing half-written

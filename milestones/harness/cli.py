@@ -54,10 +54,15 @@ def parse(script: ModuleType, argv: Sequence[str] | None = None) -> tuple[str, A
 
 
 def check_numbers(args: Any) -> None:
-    """Raise UsageError if a hyper-parameter is negative, infinite or not a number."""
+    """Raise UsageError if a hyper-parameter is negative, infinite, not a number or too large."""
     for name, value in vars(args).items():
         if isinstance(value, int | float) and not 0 <= value < float("inf"):
-            raise UsageError(f"{name} is {value}: it must be a finite number, not below zero")
+            kind = "0 or more" if isinstance(value, int) else "a finite number, 0 or more"
+            raise UsageError(f"{name} is {value}: it must be {kind}")
+        if name.startswith("beta") and value >= 1:  # of a moving average, which would never move
+            raise UsageError(f"{name} is {value}: it must be below 1")
+    if args.seed >= 2**64:  # what torch's generators take
+        raise UsageError(f"seed is {args.seed}: it must be from 0 to {2**64 - 1}")
 
 
 def prepare(script: ModuleType, preset: str, args: Any, options: Options) -> Run:
@@ -90,7 +95,9 @@ def execute(script: ModuleType, preset: str, args: Any, options: Options | None 
     """
     options = options or Options()
     run = prepare(script, preset, args, options)
-    if options.rehearse:
+    if run.finished:
+        run.note(f"{run.folder}: this run is finished already: there is nothing to go on with")
+    elif options.rehearse:
         rehearse(run)
     elif not options.preflight:
         with run.in_progress():

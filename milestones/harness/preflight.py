@@ -99,11 +99,18 @@ def check_shards(run: Run) -> None:
             text = str(error).removesuffix(f": {FETCH}") if command else str(error)
             raise ShardError(f"{text}{command}") from None
         batches = np.cumsum([(n - 1) // args.tokens_per_step for n in tokens])
+        if not batches[-1]:
+            raise UsageError(
+                f"{files}: every shard is shorter than one batch of {args.tokens_per_step:,} "
+                "tokens: pass a smaller --batch-size or --sequence-length, or larger shards"
+            )
         if batches[-1] < needed and not args.allow_repeat:
+            cure = "get more shards, shorten the run, or pass --allow-repeat"
+            if has_all_shards(files, len(tokens)):
+                cure = "these are all the shards there are: pass --allow-repeat"
             raise UsageError(
                 f"{files}: {batches[-1]} batches of {args.tokens_per_step:,} tokens, the run needs "
-                f"{needed}: get more shards, shorten the run, or pass --allow-repeat"
-                f"{fetch(run, files)}"
+                f"{needed}: {cure}{fetch(run, files)}"
             )
         reads = min(int(np.searchsorted(batches, needed)) + 1, len(tokens))
         run.note(f"preflight: {files}: all whole, the run reads {reads} of {len(tokens)}")
@@ -118,11 +125,30 @@ def fineweb_folder(files: str) -> Path | None:
     return here if here.is_dir() else shards.ROOT / pattern.parent
 
 
+def has_all_shards(files: str, number: int) -> bool:
+    """Whether a pattern that finds so many shards finds all training shards of FineWeb."""
+    from data.fineweb import TRAIN_SHARDS  # here: it takes half a second to import
+
+    return fineweb_folder(files) is not None and number >= TRAIN_SHARDS
+
+
 def shards_needed(run: Run) -> int:
     """Training shards of FineWeb that this run reads, whole batches of each."""
-    from data.fineweb import SHARD_TOKENS  # here: it takes half a second to import
+    from data.fineweb import SHARD_TOKENS, TRAIN_SHARDS
 
-    return -(-run.args.num_iterations // ((SHARD_TOKENS - 1) // run.args.tokens_per_step))
+    batches_in_shard = max(1, (SHARD_TOKENS - 1) // run.args.tokens_per_step)
+    return min(TRAIN_SHARDS, -(-run.args.num_iterations // batches_in_shard))
+
+
+def fetch_command(run: Run, folder: Path) -> str:
+    """The command that fetches the FineWeb shards this run reads."""
+    from data import fineweb
+    from milestones.table import find_milestone  # here: it imports the harness
+
+    needed, milestone = shards_needed(run), find_milestone(run.milestone)
+    if needed == fineweb.shards_read(milestone):
+        return fineweb.command(fineweb.Settings(milestone=milestone.number, folder=folder))
+    return fineweb.command(fineweb.Settings(shards=needed, folder=folder))
 
 
 def fetch(run: Run, files: str) -> str:
@@ -131,34 +157,30 @@ def fetch(run: Run, files: str) -> str:
     if folder is None:
         return ""
     from data import fineweb
-    from milestones.table import find_milestone  # here: it imports the harness
 
-    needed, milestone = shards_needed(run), find_milestone(run.milestone)
-    all_published = needed == fineweb.shards_read(milestone)
-    command = f"--milestone {milestone.number}" if all_published else f"--shards {needed}"
-    if folder != shards.FINEWEB:
-        command += f" --folder {folder}"
+    needed = shards_needed(run)
     lacking = len(fineweb.check_shards(folder, needed))
     if not lacking:
         return ""
     size, free = lacking * 2 * fineweb.SHARD_TOKENS, free_bytes(folder)
     room = "make room: " if free < size else ""
     return (
-        f"; {room}python -m data.fineweb {command} fetches {gigabytes(size)}, "
+        f"; {room}{fetch_command(run, folder)} fetches {gigabytes(size)}, "
         f"{gigabytes(free)} are free"
     )
 
 
 def check_sums(run: Run) -> None:
     """Refuse FineWeb shards whose SHA-256 is not the one recorded when they were fetched."""
-    from data.fineweb import check_shards
+    from data.fineweb import AGAIN, check_shards
 
     folder = fineweb_folder(run.args.train_files)
     if folder is None:
         run.warn("--thorough: only FineWeb shards have a SHA-256 on record")
     elif problems := check_shards(folder, shards_needed(run), thorough=True):
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise UsageError(f"{problems[0]}{more}")
+        problem = problems[0].replace(AGAIN, f"run {fetch_command(run, folder)} again")
+        raise UsageError(f"{problem}{more}")
 
 
 # ------------------------------------------------------------------------------- disk, time, cost

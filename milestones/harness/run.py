@@ -17,6 +17,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -94,6 +95,29 @@ def new_folder(path: Path) -> Path:
             folder = path.with_name(next(names))
 
 
+def refuse_unwritable(folder: Path) -> None:
+    """UsageError if nothing can be written in `folder`, there or yet to be made; leaves no trace.
+
+    Tried and not asked: to root even /proc looks writable.
+    """
+    try:
+        there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+        if there.is_dir():
+            with tempfile.TemporaryDirectory(dir=there):
+                return
+    except OSError as error:
+        raise UsageError(
+            f"{folder}: nothing can be written there ({error.strerror}): choose another --folder"
+        ) from None
+    which = "is" if there == folder else f"cannot be made: {there} is"
+    raise UsageError(f"--folder {folder} {which} a file: choose another name")
+
+
+def damaged(path: Path, why: str) -> UsageError:
+    """The refusal to go on in a run folder without this file."""
+    return UsageError(f"--resume: {path}: {why}: put back what was there, or start another run")
+
+
 class Run:
     """Handed to `train`.  Everything here behaves the same on one rank as on many."""
 
@@ -114,18 +138,18 @@ class Run:
         self.milestone = stem_of(script)
         self.clock = Clock(self.device)
         self.history: list[Row] = []
-        self.first_step, self.resumed = 0, None
+        self.first_step, self.resumed, self.finished = 0, None, False
         self.folder = options.resume or options.folder
         self.writer, self.bar, self.unwritten = None, None, []
         self.asked_to_stop = 0  # the signal this rank has received
         self.stop_signal = 0  # the same once all ranks know, at the end of a step
         self.cpu_started, self.started = time.process_time(), time.monotonic()
+        if not in_memory:
+            refuse_unwritable(self.folder or self.default_folder())
         if options.resume:
             self.read_checkpoint()
         elif self.folder and (self.folder / "run.json").exists():
             raise UsageError(f"{self.folder} already holds a run: --resume it or choose another")
-        elif self.folder and self.folder.exists() and not self.folder.is_dir():
-            raise UsageError(f"--folder {self.folder} is a file: choose another name")
         self.timed_before = self.clock.steps  # by the run that is resumed
         self.comparable = preset == "record" and as_published(args, script.PRESETS["record"])
 
@@ -253,10 +277,10 @@ class Run:
             self.folder = new_folder(self.default_folder())
         self.folder.mkdir(parents=True, exist_ok=True)
         curve = self.folder / "curve.csv"
-        earlier = read_curve(curve) if self.options.resume and curve.exists() else []
+        earlier = read_curve(curve) if self.first_step else []
         self.history[:0] = [row for row in earlier if row.step < self.first_step]
         self.writer = CurveWriter(curve, self.history[:-1])
-        self.log = (self.folder / "log.txt").open("a" if earlier else "w", buffering=1)
+        self.log = (self.folder / "log.txt").open("a" if self.options.resume else "w", buffering=1)
         if self.first_step:
             self.log.write(f"resumed at step {self.first_step}\n")
         else:
@@ -380,11 +404,13 @@ class Run:
     def read_checkpoint(self) -> None:
         """Find out where the run to be resumed stands.  UsageError if it is another run."""
         folder = self.options.resume
+        if not (folder / "run.json").exists():
+            raise UsageError(f"--resume {folder}: there is no run in this folder")
         try:
             before = json.loads((folder / "run.json").read_text())
             then = {**before, **before["args"]}
-        except (OSError, ValueError, TypeError, KeyError):
-            raise UsageError(f"--resume {folder}: there is no run in this folder") from None
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise damaged(folder / "run.json", f"damaged ({type(error).__name__})") from None
         now = {
             "milestone": self.milestone,
             "preset": self.preset,
@@ -412,6 +438,21 @@ class Run:
                 f"{folder}/checkpoint.pt cannot be read ({type(error).__name__}): "
                 "delete it to start again from step 0"
             ) from None
+        self.finished = self.first_step == self.args.num_iterations and "summary" in before
+        self.check_record_so_far()
+
+    def check_record_so_far(self) -> None:
+        """UsageError if the earlier curve or log has gone: a new one would hold the rest alone."""
+        curve, log = self.folder / "curve.csv", self.folder / "log.txt"
+        for path in (curve, log):
+            if not path.is_file():
+                raise damaged(path, "no such file")
+        try:
+            rows = read_curve(curve)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise damaged(curve, f"damaged ({type(error).__name__})") from None
+        if self.first_step and not rows:
+            raise damaged(curve, "no rows in it")
 
     @contextmanager
     def in_progress(self) -> Iterator[None]:

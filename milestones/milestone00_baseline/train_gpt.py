@@ -1,4 +1,4 @@
-"""Milestone 00: GPT-2 124M, trained the way llm.c trains it.
+r"""Milestone 00: GPT-2 124M, trained the way llm.c trains it.
 
 Record 1 of the speedrun, whose finish line is a val_loss of 3.28 on FineWeb: 45 minutes on 8xH100,
 10.26 B tokens, val_loss 3.2722.  Model and training are those of the PyTorch twin of Andrej
@@ -6,7 +6,8 @@ Karpathy's llm.c (train_gpt2.py, 2024): learned positions, LayerNorm, GELU, a ti
 linear warm-up and a cosine.
 
     python -m milestones.milestone00_baseline.train_gpt tiny
-    torchrun --standalone --nproc_per_node=8 -m milestones.milestone00_baseline.train_gpt record
+    torchrun --standalone --nproc_per_node=8 \
+        -m milestones.milestone00_baseline.train_gpt record --allow-repeat
 
 Shapes: B sequences, T tokens each, D = model_dim, H heads of width h = D / H, V = vocab_size.
 """
@@ -29,17 +30,17 @@ from milestones.harness import Run, UsageError, main
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """The defaults are the record's own numbers."""
+    """The numbers of a run; the defaults in this class are the record's own."""
 
     # data
     train_files: str = "data/fineweb10B/fineweb_train_*.bin"  # token shards, a glob pattern
     val_files: str = "data/fineweb10B/fineweb_val_*.bin"  # token shards, a glob pattern
-    batch_size: int = 512  # sequences per step, over all ranks: 524,288 tokens
+    batch_size: int = 512  # sequences per step, over all ranks; record: 524,288 tokens
     device_batch_size: int = 64  # sequences a GPU takes at once; fewer need less memory, same curve
     sequence_length: int = 1024  # tokens
     allow_repeat: bool = False  # go round again when the shards hold too few tokens for the run
     # model
-    vocab_size: int = 50257  # GPT-2's encoding
+    vocab_size: int = 50257  # record: GPT-2's encoding
     num_layers: int = 12
     num_heads: int = 12
     model_dim: int = 768
@@ -52,11 +53,11 @@ class Hyperparameters:
     weight_decay: float = 0.1  # decoupled; matrices and tables only
     grad_clip: float = 1.0  # largest allowed norm of all gradients together
     # schedule
-    num_iterations: int = 19560  # one pass over 103 shards of 100 M tokens
+    num_iterations: int = 19560  # record: one pass over all 103 shards of 100 M tokens
     warmup_iters: int = 700
     # evaluation
     val_loss_every: int = 250  # steps
-    val_batches: int = 20  # batches of batch_size sequences: 10,485,760 tokens
+    val_batches: int = 20  # batches of batch_size sequences; record: 10,485,760 tokens
     # arithmetic
     dtype: Literal["float32", "float64"] = "float32"  # of weights, gradients and optimizer state
     autocast: bool = True  # matrix products in bfloat16
@@ -91,7 +92,10 @@ class Hyperparameters:
                 f"model_dim {self.model_dim} is not a multiple of {self.num_heads} heads"
             )
         if self.warmup_iters >= self.num_iterations:
-            raise UsageError("warmup_iters must be smaller than num_iterations")
+            raise UsageError(
+                f"{self.warmup_iters} warmup_iters >= {self.num_iterations} num_iterations: "
+                "pass --warmup-iters too"
+            )
 
 
 PRESETS = {
@@ -194,7 +198,12 @@ class TokenBatches:
         ]
         self.ends = np.cumsum(batches)  # index of the first batch after each shard
         available = int(self.ends[-1])
-        if available < num_batches and not (available and args.allow_repeat):
+        if not available:
+            raise UsageError(
+                f"{files}: every shard is shorter than one batch of {args.tokens_per_step:,} "
+                "tokens: pass a smaller --batch-size or --sequence-length, or larger shards"
+            )
+        if available < num_batches and not args.allow_repeat:
             raise UsageError(
                 f"{files}: {available} batches of {args.tokens_per_step:,} tokens, the run needs "
                 f"{num_batches}: get more shards, shorten the run, or pass --allow-repeat"

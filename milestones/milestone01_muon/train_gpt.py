@@ -37,24 +37,24 @@ from milestones.harness import Run, UsageError, main
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """The defaults are the record's own numbers."""
+    """The numbers of a run; the defaults in this class are the record's own."""
 
     # data
     train_files: str = "data/fineweb10B/fineweb_train_*.bin"  # token shards, a glob pattern
     val_files: str = "data/fineweb10B/fineweb_val_*.bin"  # token shards, a glob pattern
-    batch_size: int = 512  # sequences per step, over all ranks: 524,288 tokens
+    batch_size: int = 512  # sequences per step, over all ranks; record: 524,288 tokens
     device_batch_size: int = 64  # sequences a GPU takes at once; fewer need less memory, same curve
     sequence_length: int = 1024  # tokens
     allow_repeat: bool = False  # go round again when the shards hold too few tokens for the run
     # model
-    vocab_size: int = 50257  # GPT-2's encoding
+    vocab_size: int = 50257  # record: GPT-2's encoding
     num_layers: int = 12
     num_heads: int = 12
     model_dim: int = 768
     norm_eps: float = 1e-6  # of rms_norm
     rotary_base: float = 10_000.0
     # AdamW, for the tied table
-    learning_rate: float = 0.0036  # at the peak; llm.c's was cautious for so large a batch
+    learning_rate: float = 0.0036  # at the peak; record: llm.c's was cautious for so large a batch
     beta1: float = 0.9
     beta2: float = 0.95
     adam_eps: float = 1e-8
@@ -67,11 +67,11 @@ class Hyperparameters:
     newton_schulz_dtype: Literal["bfloat16", "float32", "float64"] = "bfloat16"
     # schedule
     num_iterations: int = 6200
-    warmup_iters: int = 0  # the record's: steps are bounded from the first one on
+    warmup_iters: int = 0  # record: none, steps are bounded from the first one on
     warmdown_iters: int = 1800
     # evaluation
     val_loss_every: int = 125  # steps
-    val_batches: int = 20  # batches of batch_size sequences: 10,485,760 tokens
+    val_batches: int = 20  # batches of batch_size sequences; record: 10,485,760 tokens
     # arithmetic
     dtype: Literal["float32", "float64"] = "float32"  # of weights, gradients and optimizer state
     autocast: bool = True  # matrix products in bfloat16
@@ -108,7 +108,10 @@ class Hyperparameters:
         if self.model_dim // self.num_heads % 2:
             raise UsageError("rotary positions need heads of even width: model_dim / num_heads")
         if self.warmup_iters + self.warmdown_iters > self.num_iterations:
-            raise UsageError("warmup_iters + warmdown_iters must not exceed num_iterations")
+            raise UsageError(
+                f"{self.warmup_iters} warmup_iters + {self.warmdown_iters} warmdown_iters > "
+                f"{self.num_iterations} num_iterations: pass --warmdown-iters too"
+            )
 
 
 PRESETS = {
@@ -216,7 +219,12 @@ class TokenBatches:
         ]
         self.ends = np.cumsum(batches)  # index of the first batch after each shard
         available = int(self.ends[-1])
-        if available < num_batches and not (available and args.allow_repeat):
+        if not available:
+            raise UsageError(
+                f"{files}: every shard is shorter than one batch of {args.tokens_per_step:,} "
+                "tokens: pass a smaller --batch-size or --sequence-length, or larger shards"
+            )
+        if available < num_batches and not args.allow_repeat:
             raise UsageError(
                 f"{files}: {available} batches of {args.tokens_per_step:,} tokens, the run needs "
                 f"{num_batches}: get more shards, shorten the run, or pass --allow-repeat"
