@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 REPO = "kjj0/fineweb10B-gpt2"
 TRAIN_SHARDS = 103
 SHARD_TOKENS = 100_000_000  # of all but the last
-LAST_BATCHES = 105  # whole batches of 524,288 tokens in the last
+LAST_BATCHES = 105  # of 524,288 tokens in the last: inferred, as record 1 took one pass over all
 SUMS = "SHA256SUMS"  # beside the shards, for `sha256sum -c` as well
 INCOMING = ".incoming"  # beside the shards: what is not verified yet
 AGAIN = f"run {FETCH} again"  # with the flags it was given, once they are known

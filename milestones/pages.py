@@ -22,7 +22,6 @@ import tyro
 
 from data.fineweb import (
     SHARD_TOKENS,
-    TRAIN_SHARDS,
     batches_short,
     record_command,
     shards_read,
@@ -244,8 +243,8 @@ def repeats(milestone: Milestone) -> str:
     if not short:
         return ""
     return f"""
-`--allow-repeat`, because {short} batches of {milestone.steps:,} come twice: the published run read
-each of the {TRAIN_SHARDS} shards there are to its last token, our loader drops the tail of each.
+`--allow-repeat`, because about {short} batches of {milestone.steps:,} come twice: the published run
+took one pass over all tokens there are, and our loader drops the tail of each shard.
 """
 
 

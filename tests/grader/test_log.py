@@ -185,7 +185,6 @@ def test_only_steps_that_were_published_are_judged(record_run, log_file, grader_
         ({"num_iterations": 30, "warmdown_iters": 10}, "num_iterations is 30"),
         ({"model_dim": 384, "learning_rate": 1.0}, "its model_dim is 384"),
         ({"train_files": "data/mine/mine_*.bin"}, "train_files is 'data/mine/mine_*.bin'"),
-        ({"allow_repeat": True}, "allow_repeat is True"),
     ],
 )
 def test_other_arguments_are_refused_by_name(record_run, grader_log, changes, said):
