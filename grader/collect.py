@@ -67,7 +67,7 @@ def collect(
     names: of milestones, all if empty; formats: of reports.FORMATS; root: the repository.  What was
     graded before and has not changed is not graded again.  UsageError before any work.
     """
-    found = find_submissions(folder)
+    found, others = find_submissions(folder)
     stems = [find_milestone(name).stem for name in names] or [m.stem for m in milestones()]
     out = output_folder(folder, out)
     head, (changed, _) = revision(root), uncommitted(root)
@@ -80,10 +80,11 @@ def collect(
         Graded(s.student, tuple(row for stem in stems for row in rows[s.student, stem]), s.remarks)
         for s in read
     ]
-    reports.write(graded, out, formats)
+    remarks = [*others, *reports.remarks_on(graded)]
+    reports.write(graded, remarks, out, formats)
     notes = [] if namespaces() else [NO_NAMESPACES]
     notes += [f"graded as of {head[:12]}, without your changes to {changed[0]}"] if changed else []
-    return "\n".join([*notes, *reports.as_table(graded), f"written to {out}/"])
+    return "\n".join([*notes, *reports.as_table(graded), *remarks, f"written to {out}/"])
 
 
 def output_folder(folder: Path, out: Path | None) -> Path:

@@ -113,7 +113,7 @@ def as_gradescope(each: Graded) -> str:
 
 
 def as_table(graded: list[Graded]) -> list[str]:
-    """A line a student: how many tasks of each milestone passed; and the remarks."""
+    """A line a student: how many tasks of each milestone passed."""
     stems = list(dict.fromkeys(row.stem for each in graded for row in each.rows))
     numbers = [find_milestone(stem).number for stem in stems]
     width = max(len(each.student) for each in graded) + 2
@@ -124,10 +124,10 @@ def as_table(graded: list[Graded]) -> list[str]:
             tasks = [row for row in each.rows if row.stem == stem and row.name]
             counts.append(f"{sum(row.status == PASSED for row in tasks)}/{len(tasks)}")
         lines.append(f"{each.student:<{width}}" + "".join(f"{count:>8}" for count in counts))
-    return lines + remarks(graded)
+    return lines
 
 
-def write(graded: list[Graded], out: Path, formats: Iterable[str]) -> None:
+def write(graded: list[Graded], remarks: list[str], out: Path, formats: Iterable[str]) -> None:
     """The files of these formats, and remarks.txt."""
     files = {}
     if "csv" in formats:
@@ -137,10 +137,10 @@ def write(graded: list[Graded], out: Path, formats: Iterable[str]) -> None:
     if "gradescope" in formats:
         for each in graded:
             files[f"gradescope/{each.student}/results.json"] = as_gradescope(each)
-    files["remarks.txt"] = "".join(f"{remark}\n" for remark in remarks(graded))
+    files["remarks.txt"] = "".join(f"{remark}\n" for remark in remarks)
     for name, text in files.items():
         replace_text(out / name, text)
 
 
-def remarks(graded: list[Graded]) -> list[str]:
+def remarks_on(graded: list[Graded]) -> list[str]:
     return [f"{each.student}: {remark}" for each in graded for remark in each.remarks]

@@ -15,7 +15,8 @@ from milestones.harness import UsageError
 MOST = 1_000_000  # bytes of a file that is read
 JUDGES = ("grader", "milestones", "data")  # what a submission should have left alone
 SKIPPED = {
-    ".git", ".venv", ".grader", "__pycache__", "__MACOSX", ".ipynb_checkpoints", "node_modules",
+    ".git", ".venv", ".grader", "__pycache__", "__macosx", ".ipynb_checkpoints", "node_modules",
+    "thumbs.db", "desktop.ini",
 }  # fmt: skip
 DAMAGED = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError)
 
@@ -31,22 +32,35 @@ class Submission:
     remarks: tuple[str, ...] = ()  # for the teacher
 
 
-def find_submissions(folder: Path) -> dict[str, Path]:
-    """Folders and zip files by student's name, in order.  UsageError if there are none."""
+def find_submissions(folder: Path) -> tuple[dict[str, Path], list[str]]:
+    """Folders and zip files by student's name, in order; and remarks on what is neither.
+
+    UsageError if there are no submissions.
+    """
     if not folder.is_dir():
         raise UsageError(f"{folder}: there is no such folder")
-    found = {}
+    found, others = {}, []
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.name in SKIPPED:
+        if path.name.startswith(".") or skipped(path.name):
             continue
         if path.is_dir() or path.suffix.lower() == ".zip":
             student = path.name if path.is_dir() else path.stem
             if student in found:
                 raise UsageError(f"{folder}: {found[student].name} and {path.name}: which is it?")
             found[student] = path
+        else:
+            others.append(f"{path.name}: not graded: a folder or a zip file is needed")
     if not found:
-        raise UsageError(f"{folder}: no submissions: a folder or a zip file each, named by student")
-    return found
+        more = f"; {others[0]}" if others else ""
+        raise UsageError(
+            f"{folder}: no submissions: a folder or a zip file each, named by student{more}"
+        )
+    return found, others
+
+
+def skipped(name: str) -> bool:
+    """Whether a system or a tool has put a file or folder there; macOS writes ._* beside others."""
+    return name.startswith("._") or name.lower() in SKIPPED
 
 
 def read_submission(student: str, path: Path, stems: list[str], course: Path) -> Submission:
@@ -84,7 +98,7 @@ def files_of(path: Path) -> Files:
     return {
         path: reader(info)
         for path, info in members.items()
-        if not info.is_dir() and not SKIPPED & set(path.parts)
+        if not info.is_dir() and not any(map(skipped, path.parts))
     }
 
 
@@ -98,8 +112,8 @@ def files_of_folder(folder: Path) -> Files:
 
     files = {}
     for where, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if name not in SKIPPED]
-        for path in [Path(where, name) for name in names]:
+        folders[:] = [name for name in folders if not skipped(name)]
+        for path in [Path(where, name) for name in names if not skipped(name)]:
             if path.is_file() and not path.is_symlink():
                 files[PurePosixPath(path.relative_to(folder).as_posix())] = reader(path)
     return files

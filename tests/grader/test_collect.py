@@ -458,9 +458,9 @@ def graded(monkeypatch, course):
     monkeypatch.setattr(collect, "grade", grade)
     monkeypatch.setattr(collect, "our_numbers", lambda place, stem, seed: {})
 
-    def run(folder: Path, out: Path | None = None, seconds: float = 30) -> list[bytes]:
+    def run(folder: Path, out: Path | None = None, seconds: float = 30, **more) -> list[bytes]:
         asked.clear()
-        collect.collect(folder, out, ["01"], Limits(seconds, 2), jobs=1, root=course)
+        collect.collect(folder, out, ["01"], Limits(seconds, 2), jobs=1, root=course, **more)
         return list(asked)
 
     return run
@@ -547,7 +547,7 @@ def test_a_request_that_cannot_be_met_is_one_line(here, monkeypatch, capsys, wor
 
 
 def read(folder: Path, student: str = "ada"):
-    return read_submission(student, find_submissions(folder)[student], [STEM], ROOT)
+    return read_submission(student, find_submissions(folder)[0][student], [STEM], ROOT)
 
 
 def zipped(path: Path, **files: str) -> None:
@@ -616,9 +616,24 @@ def test_a_submission_that_cannot_be_read_is_a_remark(tmp_path):
 def test_two_submissions_of_one_name(tmp_path):
     hand_in(tmp_path, "ada", "x")
     zipped(tmp_path / "ada.zip", **{EXERCISE: "x"})
-    (tmp_path / "list.txt").write_text("passed over")
     with pytest.raises(UsageError, match=r"ada and ada\.zip: which is it"):
         find_submissions(tmp_path)
+
+
+def test_what_is_neither_a_folder_nor_a_zip_is_a_remark(graded, tmp_path):
+    folder, says = tmp_path / "class", "kim.py: not graded: a folder or a zip file is needed"
+    folder.mkdir()
+    for name in ("kim.py", ".DS_Store", "._kim.py", "Thumbs.db", "desktop.ini"):
+        (folder / name).write_text("x")
+    (folder / "__MACOSX").mkdir()
+    with pytest.raises(UsageError, match=f"no submissions: .*; {says}$"):
+        find_submissions(folder)
+    exercises = hand_in(folder, "ada", "ada")
+    (exercises / "._notes.py").write_text("x")
+    (folder / "tara.tar.gz").write_text("x")
+    graded(folder)
+    remarks = (tmp_path / "class-graded" / "remarks.txt").read_text()
+    assert remarks.splitlines() == [says, says.replace("kim.py", "tara.tar.gz")]
 
 
 # ----------------------------------------------------------------------------------- the reports
@@ -652,7 +667,7 @@ def test_junit():
 
 
 def test_gradescope(tmp_path):
-    reports.write(CLASS, tmp_path, ["gradescope"])
+    reports.write(CLASS, [], tmp_path, ["gradescope"])
     assert {path.name for path in tmp_path.iterdir()} == {"gradescope", "remarks.txt"}
     content = json.loads((tmp_path / "gradescope" / "=ada" / "results.json").read_text())
     assert content["score"] == 1.0
