@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from milestones.harness import UsageError
+from milestones.table import milestones
 
 MOST = 1_000_000  # bytes of a file that is read
 JUDGES = ("grader", "milestones", "data")  # what a submission should have left alone
@@ -18,6 +19,7 @@ SKIPPED = {
     ".git", ".venv", ".grader", "__pycache__", "__macosx", ".ipynb_checkpoints", "node_modules",
     "thumbs.db", "desktop.ini",
 }  # fmt: skip
+EXERCISES = [f"{milestone.stem}.py" for milestone in milestones()]
 DAMAGED = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError)
 
 Files = dict[PurePosixPath, Callable[[], bytes]]  # path inside the submission, and how to read it
@@ -122,9 +124,10 @@ def files_of_folder(folder: Path) -> Files:
 def exercises_in(files: Files, stems: list[str]) -> PurePosixPath:
     """The folder of the exercise files: the highest exercises/, or else where they lie.
 
-    UsageError if there is none, or more than one.
+    Files of all milestones count, also where only `stems` are graded.  UsageError if there is no
+    such folder, or more than one.
     """
-    places = {path.parent for path in files if path.stem in stems and path.suffix == ".py"}
+    places = {path.parent for path in files if path.name in EXERCISES}
     places = {place for place in places if place.name == "exercises"} or places
     if not places:
         raise UsageError(f"no exercise file such as exercises/{stems[0]}.py in it")
@@ -136,10 +139,16 @@ def exercises_in(files: Files, stems: list[str]) -> PurePosixPath:
 
 
 def unused(files: Files, base: PurePosixPath, course: Path) -> list[str]:
-    """Code beside the exercises: a conftest.py, a module to import."""
-    ours = {path.name for path in (course / "exercises").iterdir()}
-    names = [p.name for p in sorted(files) if p.parent == base and p.suffix == ".py"]
-    return [f"not used: {base / name}" for name in names if name not in ours]
+    """Code beside the exercises, such as a conftest.py; and exercises elsewhere than in `base`."""
+    remarks = []
+    for path in sorted(files):
+        if path.parent == base and path.suffix == ".py" and path.name not in EXERCISES:
+            remarks.append(f"not used: {path}")
+        elif path.parent != base and path.name in EXERCISES:
+            inside = path.is_relative_to(base.parent)  # a whole repository has more of that name
+            if not (inside and (course / path.relative_to(base.parent)).is_file()):
+                remarks.append(f"not used: {path}: {base}/ is")
+    return remarks
 
 
 def changed(files: Files, base: PurePosixPath, course: Path) -> list[str]:

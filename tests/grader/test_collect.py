@@ -29,7 +29,7 @@ from tests.conftest import hashes
 from tests.grader.test_judge import FAULTS
 from tests.grader.test_release import clone, git
 
-STEM = "milestone01_muon"
+BASELINE, STEM = "milestone00_baseline", "milestone01_muon"
 TASKS = ("get_lr", "zeropower_via_newtonschulz", "split_qkv", "Muon", "split_parameters")
 SOLUTION = (ROOT / "solutions" / f"{STEM}.py").read_text()
 STUB = (ROOT / "grader" / "stubs" / f"{STEM}.py").read_text()
@@ -565,9 +565,11 @@ EXERCISE = f"exercises/{STEM}.py"
 )
 def test_a_zip_of_any_shape(tmp_path, name):
     files = {name: "mine", f"__MACOSX/{EXERCISE}": "x", f"a/b/c/{STEM}.py": "deeper"}
+    base = name.replace("\\", "/").removesuffix(f"{STEM}.py") or "./"
     zipped(tmp_path / "class" / "ada.zip", **files)
     found = read(tmp_path / "class")
-    assert (found.exercises, found.remarks) == ({STEM: b"mine"}, ())
+    deeper = f"not used: a/b/c/{STEM}.py: {base} is"
+    assert (found.exercises, found.remarks) == ({STEM: b"mine"}, (deeper,))
     assert [path.name for path in tmp_path.rglob("*")] == ["class", "ada.zip"]
 
 
@@ -589,6 +591,15 @@ def test_a_whole_repository_is_held_against_ours(tmp_path, course):
         "added: grader/helper.py",
         "changed: grader/judge.py",
     )
+
+
+@pytest.mark.parametrize("stems", [[STEM], [BASELINE], [BASELINE, STEM]])
+def test_where_the_exercises_are_does_not_depend_on_what_is_graded(tmp_path, stems):
+    hand_in(tmp_path, "mix", "mine")
+    (tmp_path / "mix" / f"{BASELINE}.py").write_text("beside")
+    found = read_submission("mix", tmp_path / "mix", stems, ROOT)
+    assert found.exercises == {stem: b"mine" for stem in stems if stem == STEM}
+    assert found.remarks == (f"not used: {BASELINE}.py: exercises/ is",)
 
 
 def test_links_are_not_followed(tmp_path):
