@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from grader.checkout import export, revision, uncommitted
@@ -48,14 +49,14 @@ def release(folder: Path, root: Path = ROOT) -> str:
     Returns what was done, in words.  UsageError if the folder has something in it, work is not
     committed, or what came out is not red; nothing is written then.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} is not an empty folder: name a new one")
+    with suppress(OSError):  # a name that cannot be: working_folder says so
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UsageError(f"{folder} is not an empty folder: name a new one")
     changed, unknown = uncommitted(root)
     if changed:
         raise UsageError(f"a release is what git has at HEAD: commit or stash {listed(changed)}")
     folder = folder.resolve()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as place:
+    with working_folder(folder) as place:
         work = Path(place, "release")
         export(root, work)
         cells, tests = strip(work)
@@ -67,6 +68,16 @@ def release(folder: Path, root: Path = ROOT) -> str:
         f"left out: {', '.join(LEFT_OUT[:2])}, {cells} notebook cells, {tests} files of tests",
     ]
     return "\n".join(lines + ([f"not in git: {listed(unknown)}"] if unknown else []))
+
+
+def working_folder(folder: Path) -> tempfile.TemporaryDirectory:
+    """A new one beside `folder`, to be renamed to it.  UsageError if that cannot be."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent)
+    except OSError as error:
+        why = error.strerror
+        raise UsageError(f"{folder}: no folder can be made there ({why}): name another") from None
 
 
 def listed(paths: list[str]) -> str:

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from grader import claims, collect, reports, sandbox, workplace
+from grader import claims, collect, release, reports, sandbox, workplace
 from grader.__main__ import main, with_stub
 from grader.claims import UNCONFIRMED
 from grader.judge import load_implementation, script_of
@@ -458,9 +458,9 @@ def graded(monkeypatch, course):
     monkeypatch.setattr(collect, "grade", grade)
     monkeypatch.setattr(collect, "our_numbers", lambda place, stem, seed: {})
 
-    def run(folder: Path, out: Path | None = None, seconds: float = 30, **more) -> list[bytes]:
+    def run(folder: Path, out: Path | None = None, names=("01",), seconds=30.0) -> list[bytes]:
         asked.clear()
-        collect.collect(folder, out, ["01"], Limits(seconds, 2), jobs=1, root=course, **more)
+        collect.collect(folder, out, names, Limits(seconds, 2), jobs=1, root=course)
         return list(asked)
 
     return run
@@ -505,6 +505,19 @@ def test_stopping_ends_what_runs(tmp_path, course):
     assert [path.name for path in (tmp_path / "work").iterdir()] == ["course"]
 
 
+def test_a_milestone_that_is_named_twice_is_graded_once(graded, tmp_path):
+    hand_in(tmp_path / "class", "ada", "ada")
+    assert graded(tmp_path / "class", names=["01", STEM, "01"]) == [b"ada"]
+    assert by_student(tmp_path / "class-graded") == {"ada": [PASSED] * 6}
+
+
+def test_a_flag_that_release_does_not_know_is_named(here, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["grader", "release", "--foo", "x"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "Unrecognized options: --foo" in "".join(capsys.readouterr())
+
+
 def test_where_to_write(graded, tmp_path):
     folder = tmp_path / "class"
     hand_in(folder, "ada", "ada")
@@ -525,14 +538,21 @@ def test_where_to_write(graded, tmp_path):
     [
         (["collect", "none", "--csv"], "none: there is no such folder"),
         (["collect", "."], "no submissions: a folder or a zip file each"),
-        (["collect", ".", "--jobs", "0"], "--jobs, --seconds and --memory must be more than 0"),
+        (["collect", ".", "--jobs", "0"], "--jobs must be 1 or more"),
+        (["collect", ".", "--seconds", "nan"], "--seconds must be a number above 0"),
+        (["collect", ".", "--seconds", "inf"], "--seconds must be a number above 0"),
+        (["collect", ".", "--memory", "0.001"], "--memory must be 0.5 (GB) or more"),
+        (["collect", ".", "--milestones"], "--milestones: say which, such as 00 01"),
         (["collect", ".", "--milestones", "77"], "there is no milestone 77"),
+        (["collect", "..", "--out", "/dev/null/x"], "x: no folder can be made there ("),
         (["release", ".."], "is not an empty folder"),
+        (["release", "/dev/null/x"], "x: no folder can be made there ("),
     ],
 )
 def test_a_request_that_cannot_be_met_is_one_line(here, monkeypatch, capsys, words, says):
     if "77" in words:
         hand_in(here, "ada", "x")
+    monkeypatch.setattr(release, "uncommitted", lambda root: ([], []))  # the working tree
     before = hashes(here.parent)
     monkeypatch.setattr(sys, "argv", ["grader", *words])
     with pytest.raises(SystemExit) as end:
