@@ -59,7 +59,8 @@ class Log:
 class Release:
     """Write a student version of the course: no solutions, no mistakes, no solving cells."""
 
-    folder: tyro.conf.Positional[Path] = Path()  # new or empty; a default lets tyro name bad flags
+    # without a default, tyro misses the folder before it names a flag that it does not know
+    folder: tyro.conf.Positional[Path] = Path()  # new or empty
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -76,15 +76,21 @@ def collect(
         place = Workplace(Path(work), root, limits, hidden_places(root, folder.resolve(), out))
         read = [read_submission(name, path, stems, place.course) for name, path in found.items()]
         rows = run_jobs(place, jobs_for(read, stems, out / KEPT, f"{head} {limits}"), jobs)
-    graded = [
-        Graded(s.student, tuple(row for stem in stems for row in rows[s.student, stem]), s.remarks)
-        for s in read
-    ]
+    graded = []
+    for each in read:
+        told = tuple(explained(row, each) for stem in stems for row in rows[each.student, stem])
+        graded.append(Graded(each.student, told, each.remarks))
     remarks = [*others, *reports.remarks_on(graded)]
     reports.write(graded, remarks, out, formats)
     notes = [] if namespaces() else [NO_NAMESPACES]
     notes += [f"graded as of {head[:12]}, without your changes to {changed[0]}"] if changed else []
     return "\n".join([*notes, *reports.as_table(graded), *remarks, f"written to {out}/"])
+
+
+def explained(row: Row, submission: Submission) -> Row:
+    """The row; with why, where a remark tells what became of a file that was not handed in."""
+    why = submission.why_not(row.stem)
+    return replace(row, lines=(f"{row.message}: {why}",)) if why else row
 
 
 def output_folder(folder: Path, out: Path | None) -> Path:

@@ -109,6 +109,8 @@ def as_gradescope(each: Graded) -> str:
         for row in each.rows
     ]
     content = {"score": sum(test["score"] for test in tests), "tests": tests}
+    if each.remarks:
+        content |= {"output": "\n".join(each.remarks), "output_format": "text"}
     return json.dumps(content, indent=1) + "\n"
 
 

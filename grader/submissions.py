@@ -20,6 +20,7 @@ SKIPPED = {
     "thumbs.db", "desktop.ini",
 }  # fmt: skip
 EXERCISES = [f"{milestone.stem}.py" for milestone in milestones()]
+UNREAD, UNUSED = "cannot be read", "not used"  # how remarks begin
 DAMAGED = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError)
 
 Files = dict[PurePosixPath, Callable[[], bytes]]  # path inside the submission, and how to read it
@@ -32,6 +33,18 @@ class Submission:
     student: str
     exercises: dict[str, bytes]  # by stem; those that were handed in
     remarks: tuple[str, ...] = ()  # for the teacher
+
+    def why_not(self, stem: str) -> str:
+        """What may have become of a milestone's file that was not handed in; "" if nothing."""
+        if stem in self.exercises:
+            return ""
+        found = [text for text in self.remarks if text.startswith((UNREAD, UNUSED))]
+        others = [name for name in EXERCISES if name != f"{stem}.py"]
+        return "; ".join(
+            text
+            for text in found
+            if text.startswith(UNREAD) or not any(f"{name}:" in text for name in others)
+        )
 
 
 def find_submissions(folder: Path) -> tuple[dict[str, Path], list[str]]:
@@ -76,10 +89,10 @@ def read_submission(student: str, path: Path, stems: list[str], course: Path) ->
         exercises = {s: files[base / f"{s}.py"]() for s in stems if base / f"{s}.py" in files}
         remarks = [*unused(files, base, course), *changed(files, base.parent, course)]
     except (UsageError, *DAMAGED) as error:
-        return Submission(student, {}, (f"cannot be read: {error}",))
+        return Submission(student, {}, (f"{UNREAD}: {error}",))
     for stem, text in exercises.items():
         if len(text) > MOST:
-            return Submission(student, {}, (f"cannot be read: {stem}.py is over {MOST:,} bytes",))
+            return Submission(student, {}, (f"{UNREAD}: {stem}.py is over {MOST:,} bytes",))
     return Submission(student, exercises, tuple(remarks))
 
 
@@ -143,11 +156,11 @@ def unused(files: Files, base: PurePosixPath, course: Path) -> list[str]:
     remarks = []
     for path in sorted(files):
         if path.parent == base and path.suffix == ".py" and path.name not in EXERCISES:
-            remarks.append(f"not used: {path}")
+            remarks.append(f"{UNUSED}: {path}")
         elif path.parent != base and path.name in EXERCISES:
             inside = path.is_relative_to(base.parent)  # a whole repository has more of that name
             if not (inside and (course / path.relative_to(base.parent)).is_file()):
-                remarks.append(f"not used: {path}: {base}/ is")
+                remarks.append(f"{UNUSED}: {path}: {base}/ is")
     return remarks
 
 

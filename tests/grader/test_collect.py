@@ -651,6 +651,31 @@ def test_two_submissions_of_one_name(tmp_path):
         find_submissions(tmp_path)
 
 
+def test_the_reports_say_why_nothing_was_handed_in(graded, monkeypatch, tmp_path):
+    folder, out = tmp_path / "class", tmp_path / "class-graded"
+    monkeypatch.setattr(collect, "grade", claims.grade)
+    hand_in(folder, "eve", STUB).joinpath(f"{STEM}.py").rename(folder / "eve" / f"{BASELINE}.py")
+    (folder / "eve" / "exercises" / "milestone2.py").write_text("misnamed")
+    (folder / "eve" / "exercises" / "milestone04_unet_skips.py").write_text("x")
+    (folder / "ada.zip").write_text("no zip")
+    graded(folder, names=["00", "01"])
+    with (out / "grades.csv").open(newline="", encoding="utf-8") as file:
+        said = {(row["student"], row["milestone"], row["message"]) for row in csv.DictReader(file)}
+    unread, misnamed = "cannot be read: File is not a zip file", "not used: exercises/milestone2.py"
+    beside = f"not used: {BASELINE}.py: exercises/ is"
+    assert said == {
+        ("ada", BASELINE, f"not handed in: {unread}"),
+        ("ada", STEM, f"not handed in: {unread}"),
+        ("eve", BASELINE, f"not handed in: {misnamed}; {beside}"),
+        ("eve", STEM, f"not handed in: {misnamed}"),
+    }
+    results = {p.parent.name: json.loads(p.read_text()) for p in out.rglob("results.json")}
+    assert {student: content["output"] for student, content in results.items()} == {
+        "ada": unread,
+        "eve": f"{misnamed}\n{beside}",
+    }
+
+
 def test_what_is_neither_a_folder_nor_a_zip_is_a_remark(graded, tmp_path):
     folder, says = tmp_path / "class", "kim.py: not graded: a folder or a zip file is needed"
     folder.mkdir()
