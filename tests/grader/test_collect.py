@@ -697,7 +697,7 @@ def test_what_is_neither_a_folder_nor_a_zip_is_a_remark(graded, tmp_path):
 
 ROWS = (
     Row(STEM, "get_lr", PASSED, ("curve within 0 of ours",)),
-    Row(STEM, "Muon", "CRASH", ("=HYPERLINK(1)", "\x00 <b> & \ud800")),
+    Row(STEM, "Muon", "BORROWED", ("=HYPERLINK(1)", "\x00 <b> & \ud800")),
     Row(STEM, "", "TODO", ("not started: Muon",)),
 )
 CLASS = [Graded("=ada", ROWS, ("changed: grader/judge.py",))]
@@ -707,18 +707,43 @@ def test_csv():
     assert reports.as_csv(CLASS).splitlines() == [
         "student,milestone,task,status,message",
         f"'=ada,{STEM},01.1 get_lr,PASSED,curve within 0 of ours",
-        f"'=ada,{STEM},01.4 Muon,CRASH,'=HYPERLINK(1)",
+        f"'=ada,{STEM},01.4 Muon,BORROWED,'=HYPERLINK(1)",
         f"'=ada,{STEM},01 all-together,TODO,not started: Muon",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("CANNOT_LOAD", "'(' was never closed"),
+        ("CANNOT_LOAD_name", "exercises/milestone01_muon.py does not define split_qkv"),
+        ("CRASH", "AttributeError: 'Tensor' object has no attribute 'foo'"),
+        ("HANG", "no answer after 4 s: is there an endless loop?"),
+        ("HANG_ranks", "every rank must make the same collective calls in the same order."),
+        ("SHAPE", "mistake    tall matrices not transposed back"),
+        ("WRONG_VALUES", "called zeropower_via_newtonschulz([[2.]], steps=0, eps=1.0, float64)"),
+    ],
+)
+def test_one_line_of_a_message_says_what_is_wrong(name, says):
+    text = Path(__file__).with_name("golden").joinpath(f"{name}.txt").read_text()
+    status, *lines = [line.removeprefix("  ") for line in text.splitlines()]
+    assert Row(STEM, "Muon", status, tuple(lines)).message.endswith(says)
+
+
+def test_advice_is_not_the_error():
+    error = "RuntimeError: shape '[2, 3]' is invalid for input of size 5\nin two lines\ud800"
+    lines = ("exercises/a.py:1   x.view(2, 3)", error, "5 is one number short of that.")
+    row = Row(STEM, "Muon", "CRASH", lines)
+    assert row.message == error.replace("\n", " ")
 
 
 def test_junit():
     suite = ElementTree.fromstring(reports.as_junit(CLASS)).find("testsuite")
     assert suite.attrib == {"name": "=ada", "tests": "3", "failures": "2"}
-    passed, crashed, _ = suite.findall("testcase")
+    passed, borrowed, _ = suite.findall("testcase")
     assert passed.attrib == {"classname": STEM, "name": "01.1 get_lr"} and len(passed) == 0
-    assert crashed.find("failure").get("type") == "CRASH"
-    assert crashed.find("failure").text == "=HYPERLINK(1)\n? <b> & ?"
+    assert borrowed.find("failure").get("type") == "BORROWED"
+    assert borrowed.find("failure").text == "=HYPERLINK(1)\n? <b> & ?"
     assert suite.find("system-out").text == "changed: grader/judge.py"
 
 
@@ -732,3 +757,18 @@ def test_gradescope(tmp_path):
         "output": "", "output_format": "text",
     }  # fmt: skip
     assert content["tests"][2]["output"] == "TODO\nnot started: Muon"
+
+
+def test_what_is_not_written_anew_goes_and_nothing_else(tmp_path):
+    eve, odd = Graded("eve", ROWS), [Graded("odd", (Row(STEM, "Muon", "CRASH", ("E: \ud800",)),))]
+    reports.write([*CLASS, eve], [], tmp_path, reports.FORMATS)
+    for student in ("=ada", "eve"):
+        (tmp_path / "gradescope" / student / "mine.txt").write_text("x")
+    (tmp_path / "mine.csv").write_text("x")
+    reports.write(odd, [], tmp_path, ["csv", "gradescope"])
+    assert set(hashes(tmp_path)) == {
+        "grades.csv", "remarks.txt", "mine.csv", "gradescope/odd/results.json",
+        "gradescope/=ada/mine.txt", "gradescope/eve/mine.txt",
+    }  # fmt: skip
+    reports.write(odd, [], tmp_path, [])
+    assert not (tmp_path / "grades.csv").exists() and not (tmp_path / "gradescope" / "odd").exists()
