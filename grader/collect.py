@@ -14,7 +14,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from grader import reports
-from grader.checkout import revision, uncommitted
+from grader.checkout import must_be_clone, revision, uncommitted
 from grader.claims import MADE_UP, grade, our_numbers
 from grader.reports import Graded, Row
 from grader.sandbox import namespaces
@@ -68,6 +68,7 @@ def collect(
     names: of milestones; formats: of reports.FORMATS; root: the repository.  What was
     graded before and has not changed is not graded again.  UsageError before any work.
     """
+    must_be_clone(root)
     found, others = find_submissions(folder)
     stems = list(dict.fromkeys(find_milestone(name).stem for name in names))
     out = output_folder(folder, out)
