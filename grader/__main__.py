@@ -1,6 +1,7 @@
 """python -m grader: how far you are, and help on the way."""
 
 import ast
+import math
 import os
 import shutil
 import signal
@@ -17,9 +18,11 @@ from grader import board, collect, doctor, log, release, reports, workplace
 from grader.judge import source
 from milestones.harness import UsageError
 from milestones.harness.injection import ROOT
-from milestones.table import find_milestone, find_task
+from milestones.table import find_milestone, find_task, milestones
 
 SEEN = ROOT / ".grader" / "hints"
+ALL = tuple(milestone.number for milestone in milestones())
+LEAST_MEMORY = 0.5  # GB; with 0.25, right tasks of milestones 02 and 04 were called CRASH
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ class Log:
 class Release:
     """Write a student version of the course: no solutions, no mistakes, no solving cells."""
 
-    folder: tyro.conf.Positional[Path]  # new or empty
+    # without a default, tyro misses the folder before it names a flag that it does not know
+    folder: tyro.conf.Positional[Path] = Path()  # new or empty
 
 
 @dataclass(frozen=True)
@@ -67,10 +71,10 @@ class Collect:
 
     submissions: tyro.conf.Positional[Path]
     out: Path | None = None  # for all that is written; default: <submissions>-graded, beside it
-    milestones: tuple[str, ...] = ()  # such as 00 01; default: all
+    milestones: tuple[str, ...] = ALL  # to grade
     jobs: int = max(1, (os.cpu_count() or 1) // 2)  # sandboxes at a time; two ranks want two cores
     seconds: float = 30.0  # after which a task hangs
-    memory: float = 2.0  # GB a process may take, besides Python and torch
+    memory: float = 2.0  # GB a process may take, besides Python and torch; 0.5 or more
     csv: bool = True  # write grades.csv
     junit: bool = True  # write junit.xml
     gradescope: bool = True  # write gradescope/<student>/results.json
@@ -155,8 +159,14 @@ def examine() -> int:
 
 def grade_class(given: Collect) -> str:
     """Collect, and what came of it."""
-    if min(given.jobs, given.seconds, given.memory) <= 0:
-        raise UsageError("--jobs, --seconds and --memory must be more than 0")
+    if given.jobs < 1:
+        raise UsageError("--jobs must be 1 or more")
+    if not 0 < given.seconds < math.inf:  # nan is neither
+        raise UsageError("--seconds must be a number above 0")
+    if not LEAST_MEMORY <= given.memory < math.inf:
+        raise UsageError(f"--memory must be {LEAST_MEMORY} (GB) or more: right code takes that")
+    if not given.milestones:
+        raise UsageError("--milestones: say which, such as 00 01, or leave it out for all")
     limits = workplace.Limits(given.seconds, given.memory)
     formats = [name for name in reports.FORMATS if getattr(given, name)]
     return collect.collect(

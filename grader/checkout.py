@@ -33,8 +33,16 @@ def revision(root: Path) -> str:
     return git(root, "rev-parse", "HEAD").decode().strip()
 
 
+def must_be_clone(root: Path) -> None:
+    """UsageError in a copy of the course without its history or its solutions, as students have."""
+    if not all((root / name).exists() for name in (".git", "solutions")):
+        raise UsageError(f"{root}: release and collect need the teacher's clone; this is a copy")
+
+
 def uncommitted(root: Path) -> tuple[list[str], list[str]]:
-    """Files that differ from HEAD, and those git does not know; exercises/ is the learner's own."""
-    lines = git(root, "status", "--porcelain", "--", ".", ":!exercises").decode().splitlines()
+    """Files that differ from HEAD, and those git does not know; exercises are the learner's own."""
+    own = {f"exercises/{path.name}" for path in (root / "grader" / "stubs").glob("*.py")}
+    lines = git(root, "status", "--porcelain").decode().splitlines()
     unknown = [line[3:] for line in lines if line.startswith("??")]
-    return [line[3:] for line in lines if not line.startswith("??")], unknown
+    changed = [line[3:] for line in lines if not line.startswith("??")]
+    return [name for name in changed if name not in own], unknown

@@ -7,13 +7,14 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tqdm import tqdm
 
 from grader import reports
-from grader.checkout import revision, uncommitted
+from grader.checkout import must_be_clone, revision, uncommitted
 from grader.claims import MADE_UP, grade, our_numbers
 from grader.reports import Graded, Row
 from grader.sandbox import namespaces
@@ -21,7 +22,7 @@ from grader.submissions import Submission, find_submissions, read_submission
 from grader.workplace import Limits, Workplace
 from milestones.harness import UsageError
 from milestones.harness.injection import ROOT
-from milestones.table import find_milestone, milestones
+from milestones.table import find_milestone
 
 KEPT = "verdicts"  # folder of the output: what need not be graded again
 NO_NAMESPACES = """\
@@ -64,26 +65,33 @@ def collect(
 ) -> str:
     """Grade a folder of submissions; files in `out`, and the same in a few words.
 
-    names: of milestones, all if empty; formats: of reports.FORMATS; root: the repository.  What was
+    names: of milestones; formats: of reports.FORMATS; root: the repository.  What was
     graded before and has not changed is not graded again.  UsageError before any work.
     """
-    found = find_submissions(folder)
-    stems = [find_milestone(name).stem for name in names] or [m.stem for m in milestones()]
+    must_be_clone(root)
+    found, others = find_submissions(folder)
+    stems = list(dict.fromkeys(find_milestone(name).stem for name in names))
     out = output_folder(folder, out)
     head, (changed, _) = revision(root), uncommitted(root)
-    (out / KEPT).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".work-", dir=out) as work:
+    with working_folder(out) as work:
         place = Workplace(Path(work), root, limits, hidden_places(root, folder.resolve(), out))
         read = [read_submission(name, path, stems, place.course) for name, path in found.items()]
         rows = run_jobs(place, jobs_for(read, stems, out / KEPT, f"{head} {limits}"), jobs)
-    graded = [
-        Graded(s.student, tuple(row for stem in stems for row in rows[s.student, stem]), s.remarks)
-        for s in read
-    ]
-    reports.write(graded, out, formats)
+    graded = []
+    for each in read:
+        told = tuple(explained(row, each) for stem in stems for row in rows[each.student, stem])
+        graded.append(Graded(each.student, told, each.remarks))
+    remarks = [*others, *reports.remarks_on(graded)]
+    reports.write(graded, remarks, out, formats)
     notes = [] if namespaces() else [NO_NAMESPACES]
     notes += [f"graded as of {head[:12]}, without your changes to {changed[0]}"] if changed else []
-    return "\n".join([*notes, *reports.as_table(graded), f"written to {out}/"])
+    return "\n".join([*notes, *reports.as_table(graded), *remarks, f"written to {out}/"])
+
+
+def explained(row: Row, submission: Submission) -> Row:
+    """The row; with why, where a remark tells what became of a file that was not handed in."""
+    why = submission.why_not(row.stem)
+    return replace(row, lines=(f"{row.message}: {why}",)) if why else row
 
 
 def output_folder(folder: Path, out: Path | None) -> Path:
@@ -92,9 +100,20 @@ def output_folder(folder: Path, out: Path | None) -> Path:
     out = (out or folder.with_name(f"{folder.name}-graded")).resolve()
     if out.is_relative_to(folder) or folder.is_relative_to(out):
         raise UsageError(f"--out {out}: must not hold the submissions, nor lie among them")
-    if out.exists() and not (out / KEPT).is_dir() and (out.is_file() or any(out.iterdir())):
-        raise UsageError(f"--out {out}: there is something else: name a new or an empty folder")
+    with suppress(OSError):  # a name that cannot be: working_folder says so
+        if out.exists() and not (out / KEPT).is_dir() and (out.is_file() or any(out.iterdir())):
+            raise UsageError(f"--out {out}: there is something else: name a new or an empty folder")
     return out
+
+
+def working_folder(out: Path) -> tempfile.TemporaryDirectory:
+    """A new one in `out`, which is made where needed.  UsageError if that cannot be."""
+    try:
+        (out / KEPT).mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix=".work-", dir=out)
+    except OSError as error:
+        why = f"no folder can be made there ({error.strerror})"
+        raise UsageError(f"--out {out}: {why}: name another") from None
 
 
 def hidden_places(root: Path, *more: Path) -> list[Path]:

@@ -7,9 +7,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
-from grader.checkout import export, revision, uncommitted
+from grader.checkout import export, must_be_clone, revision, uncommitted
 from milestones.harness import UsageError
 from milestones.harness.injection import ROOT
 from milestones.table import milestones
@@ -26,6 +27,13 @@ LEFT_OUT = (
 MENTIONS = (  # of what is left out: file, pattern, what stands there instead
     ("README.md", r"^\| `solutions/` \|.*\n", ""),
     ("README.md", r" and in `solutions/`", ""),
+    ("README.md", r"^## Teach\n(.*\n)+?(?=## )", ""),
+    ("book/start.md", r" and in `solutions/`", ""),
+    ("book/grader.md", r" \(the folder\n`grader/mistakes/`\)", ""),
+    ("CONTRIBUTING.md", r",\n`make resolution` .*\n", ", and\n"),
+    ("CONTRIBUTING.md", r",\n`grader/mistakes/` (.*\n)+?(?=What is right)", ".\n"),
+    ("CONTRIBUTING.md", r"\n`\.ci/run` is .*\n", ""),
+    ("tests/grader/resolution.md", r"^Written by `make resolution`; .*\n", ""),
     ("AGENTS.md", r"`solutions/`, ", ""),
     ("Makefile", r"^# What the grader compares with(.*\n)+?\n", ""),
     ("Makefile", r" resolution\b", ""),
@@ -45,17 +53,20 @@ ABOUT_ANSWERS = re.compile(
 def release(folder: Path, root: Path = ROOT) -> str:
     """Write the student version of the commit at HEAD into a new or empty folder.
 
-    Returns what was done, in words.  UsageError if the folder has something in it, work is not
-    committed, or what came out is not red; nothing is written then.
+    Returns what was done, in words.  UsageError if the folder has something in it or lies in the
+    clone, work is not committed, or what came out is not red; nothing is written then.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} is not an empty folder: name a new one")
+    must_be_clone(root)
+    if folder.resolve().is_relative_to(root.resolve()):
+        raise UsageError(f"{folder} is inside the clone: name a folder outside of {root}")
+    with suppress(OSError):  # a name that cannot be: working_folder says so
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UsageError(f"{folder} is not an empty folder: name a new one")
     changed, unknown = uncommitted(root)
     if changed:
         raise UsageError(f"a release is what git has at HEAD: commit or stash {listed(changed)}")
     folder = folder.resolve()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as place:
+    with working_folder(folder) as place:
         work = Path(place, "release")
         export(root, work)
         cells, tests = strip(work)
@@ -67,6 +78,16 @@ def release(folder: Path, root: Path = ROOT) -> str:
         f"left out: {', '.join(LEFT_OUT[:2])}, {cells} notebook cells, {tests} files of tests",
     ]
     return "\n".join(lines + ([f"not in git: {listed(unknown)}"] if unknown else []))
+
+
+def working_folder(folder: Path) -> tempfile.TemporaryDirectory:
+    """A new one beside `folder`, to be renamed to it.  UsageError if that cannot be."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent)
+    except OSError as error:
+        why = error.strerror
+        raise UsageError(f"{folder}: no folder can be made there ({why}): name another") from None
 
 
 def listed(paths: list[str]) -> str:

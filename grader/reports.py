@@ -5,6 +5,7 @@ import io
 import json
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -13,6 +14,8 @@ from grader.verdict import PASSED
 from milestones.table import find_milestone
 
 FORMATS = ("csv", "junit", "gradescope")
+SAID_LAST = ("CANNOT LOAD", "CRASH", "HANG")
+ERROR = re.compile(r"\w+: ")  # after it there may be advice
 NOT_IN_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -36,7 +39,12 @@ class Row:
 
     @property
     def message(self) -> str:
-        return self.lines[0] if self.lines else ""
+        """The line that says what is wrong: the mistake's name, or the error after the place."""
+        if not self.lines or self.lines[0].startswith("mistake "):
+            return self.lines[0] if self.lines else ""
+        ends = [line for line in self.lines if self.status != "CRASH" or ERROR.match(line)]
+        line = (ends or self.lines)[-1] if self.status in SAID_LAST else self.lines[0]
+        return " ".join(line.split()).removeprefix("^ ")  # the mark under a line of code
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,9 @@ def replace_text(path: Path, text: str) -> None:
     """Write a file in one go."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
+    partial.write_text(
+        text, encoding="utf-8", errors="replace"
+    )  # an error's text may hold anything
     partial.replace(path)
 
 
@@ -62,7 +72,7 @@ def cell(text: str) -> str:
 
 
 def as_csv(graded: list[Graded]) -> str:
-    """A line a task: student, milestone, task, status, the first line of the message."""
+    """A line a task: student, milestone, task, status, and what is wrong in one line."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["student", "milestone", "task", "status", "message"])
@@ -109,11 +119,13 @@ def as_gradescope(each: Graded) -> str:
         for row in each.rows
     ]
     content = {"score": sum(test["score"] for test in tests), "tests": tests}
+    if each.remarks:
+        content |= {"output": "\n".join(each.remarks), "output_format": "text"}
     return json.dumps(content, indent=1) + "\n"
 
 
 def as_table(graded: list[Graded]) -> list[str]:
-    """A line a student: how many tasks of each milestone passed; and the remarks."""
+    """A line a student: how many tasks of each milestone passed."""
     stems = list(dict.fromkeys(row.stem for each in graded for row in each.rows))
     numbers = [find_milestone(stem).number for stem in stems]
     width = max(len(each.student) for each in graded) + 2
@@ -124,11 +136,11 @@ def as_table(graded: list[Graded]) -> list[str]:
             tasks = [row for row in each.rows if row.stem == stem and row.name]
             counts.append(f"{sum(row.status == PASSED for row in tasks)}/{len(tasks)}")
         lines.append(f"{each.student:<{width}}" + "".join(f"{count:>8}" for count in counts))
-    return lines + remarks(graded)
+    return lines
 
 
-def write(graded: list[Graded], out: Path, formats: Iterable[str]) -> None:
-    """The files of these formats, and remarks.txt."""
+def write(graded: list[Graded], remarks: list[str], out: Path, formats: Iterable[str]) -> None:
+    """The files of these formats, and remarks.txt; those of an earlier time go."""
     files = {}
     if "csv" in formats:
         files["grades.csv"] = as_csv(graded)
@@ -137,10 +149,22 @@ def write(graded: list[Graded], out: Path, formats: Iterable[str]) -> None:
     if "gradescope" in formats:
         for each in graded:
             files[f"gradescope/{each.student}/results.json"] = as_gradescope(each)
-    files["remarks.txt"] = "".join(f"{remark}\n" for remark in remarks(graded))
+    files["remarks.txt"] = "".join(f"{remark}\n" for remark in remarks)
+    remove_old(out, {out / name for name in files})  # first: some systems take Ada for ada
     for name, text in files.items():
         replace_text(out / name, text)
 
 
-def remarks(graded: list[Graded]) -> list[str]:
+def remove_old(out: Path, kept: set[Path]) -> None:
+    """Delete what `write` has written at an earlier time, and the folders that are empty then."""
+    results = set(out.glob("gradescope/*/results.json"))
+    for path in {out / "grades.csv", out / "junit.xml", *results} - kept:
+        path.unlink(missing_ok=True)
+    emptied = [path.parent for path in results - kept]
+    for folder in [*emptied, *[path.parent for path in emptied[:1]]]:
+        with suppress(OSError):  # there is something else in it
+            folder.rmdir()
+
+
+def remarks_on(graded: list[Graded]) -> list[str]:
     return [f"{each.student}: {remark}" for each in graded for remark in each.remarks]

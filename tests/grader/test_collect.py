@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from grader import claims, collect, reports, sandbox, workplace
+from grader import claims, collect, release, reports, sandbox, workplace
 from grader.__main__ import main, with_stub
 from grader.claims import UNCONFIRMED
 from grader.judge import load_implementation, script_of
@@ -29,7 +29,7 @@ from tests.conftest import hashes
 from tests.grader.test_judge import FAULTS
 from tests.grader.test_release import clone, git
 
-STEM = "milestone01_muon"
+BASELINE, STEM = "milestone00_baseline", "milestone01_muon"
 TASKS = ("get_lr", "zeropower_via_newtonschulz", "split_qkv", "Muon", "split_parameters")
 SOLUTION = (ROOT / "solutions" / f"{STEM}.py").read_text()
 STUB = (ROOT / "grader" / "stubs" / f"{STEM}.py").read_text()
@@ -458,9 +458,9 @@ def graded(monkeypatch, course):
     monkeypatch.setattr(collect, "grade", grade)
     monkeypatch.setattr(collect, "our_numbers", lambda place, stem, seed: {})
 
-    def run(folder: Path, out: Path | None = None, seconds: float = 30) -> list[bytes]:
+    def run(folder: Path, out: Path | None = None, names=("01",), seconds=30.0) -> list[bytes]:
         asked.clear()
-        collect.collect(folder, out, ["01"], Limits(seconds, 2), jobs=1, root=course)
+        collect.collect(folder, out, names, Limits(seconds, 2), jobs=1, root=course)
         return list(asked)
 
     return run
@@ -505,6 +505,19 @@ def test_stopping_ends_what_runs(tmp_path, course):
     assert [path.name for path in (tmp_path / "work").iterdir()] == ["course"]
 
 
+def test_a_milestone_that_is_named_twice_is_graded_once(graded, tmp_path):
+    hand_in(tmp_path / "class", "ada", "ada")
+    assert graded(tmp_path / "class", names=["01", STEM, "01"]) == [b"ada"]
+    assert by_student(tmp_path / "class-graded") == {"ada": [PASSED] * 6}
+
+
+def test_a_flag_that_release_does_not_know_is_named(here, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["grader", "release", "--foo", "x"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "Unrecognized options: --foo" in "".join(capsys.readouterr())
+
+
 def test_where_to_write(graded, tmp_path):
     folder = tmp_path / "class"
     hand_in(folder, "ada", "ada")
@@ -525,14 +538,21 @@ def test_where_to_write(graded, tmp_path):
     [
         (["collect", "none", "--csv"], "none: there is no such folder"),
         (["collect", "."], "no submissions: a folder or a zip file each"),
-        (["collect", ".", "--jobs", "0"], "--jobs, --seconds and --memory must be more than 0"),
+        (["collect", ".", "--jobs", "0"], "--jobs must be 1 or more"),
+        (["collect", ".", "--seconds", "nan"], "--seconds must be a number above 0"),
+        (["collect", ".", "--seconds", "inf"], "--seconds must be a number above 0"),
+        (["collect", ".", "--memory", "0.001"], "--memory must be 0.5 (GB) or more"),
+        (["collect", ".", "--milestones"], "--milestones: say which, such as 00 01"),
         (["collect", ".", "--milestones", "77"], "there is no milestone 77"),
+        (["collect", "..", "--out", "/dev/null/x"], "x: no folder can be made there ("),
         (["release", ".."], "is not an empty folder"),
+        (["release", "/dev/null/x"], "x: no folder can be made there ("),
     ],
 )
 def test_a_request_that_cannot_be_met_is_one_line(here, monkeypatch, capsys, words, says):
     if "77" in words:
         hand_in(here, "ada", "x")
+    monkeypatch.setattr(release, "uncommitted", lambda root: ([], []))  # the working tree
     before = hashes(here.parent)
     monkeypatch.setattr(sys, "argv", ["grader", *words])
     with pytest.raises(SystemExit) as end:
@@ -547,7 +567,7 @@ def test_a_request_that_cannot_be_met_is_one_line(here, monkeypatch, capsys, wor
 
 
 def read(folder: Path, student: str = "ada"):
-    return read_submission(student, find_submissions(folder)[student], [STEM], ROOT)
+    return read_submission(student, find_submissions(folder)[0][student], [STEM], ROOT)
 
 
 def zipped(path: Path, **files: str) -> None:
@@ -565,9 +585,11 @@ EXERCISE = f"exercises/{STEM}.py"
 )
 def test_a_zip_of_any_shape(tmp_path, name):
     files = {name: "mine", f"__MACOSX/{EXERCISE}": "x", f"a/b/c/{STEM}.py": "deeper"}
+    base = name.replace("\\", "/").removesuffix(f"{STEM}.py") or "./"
     zipped(tmp_path / "class" / "ada.zip", **files)
     found = read(tmp_path / "class")
-    assert (found.exercises, found.remarks) == ({STEM: b"mine"}, ())
+    deeper = f"not used: a/b/c/{STEM}.py: {base} is"
+    assert (found.exercises, found.remarks) == ({STEM: b"mine"}, (deeper,))
     assert [path.name for path in tmp_path.rglob("*")] == ["class", "ada.zip"]
 
 
@@ -589,6 +611,15 @@ def test_a_whole_repository_is_held_against_ours(tmp_path, course):
         "added: grader/helper.py",
         "changed: grader/judge.py",
     )
+
+
+@pytest.mark.parametrize("stems", [[STEM], [BASELINE], [BASELINE, STEM]])
+def test_where_the_exercises_are_does_not_depend_on_what_is_graded(tmp_path, stems):
+    hand_in(tmp_path, "mix", "mine")
+    (tmp_path / "mix" / f"{BASELINE}.py").write_text("beside")
+    found = read_submission("mix", tmp_path / "mix", stems, ROOT)
+    assert found.exercises == {stem: b"mine" for stem in stems if stem == STEM}
+    assert found.remarks == (f"not used: {BASELINE}.py: exercises/ is",)
 
 
 def test_links_are_not_followed(tmp_path):
@@ -616,9 +647,49 @@ def test_a_submission_that_cannot_be_read_is_a_remark(tmp_path):
 def test_two_submissions_of_one_name(tmp_path):
     hand_in(tmp_path, "ada", "x")
     zipped(tmp_path / "ada.zip", **{EXERCISE: "x"})
-    (tmp_path / "list.txt").write_text("passed over")
     with pytest.raises(UsageError, match=r"ada and ada\.zip: which is it"):
         find_submissions(tmp_path)
+
+
+def test_the_reports_say_why_nothing_was_handed_in(graded, monkeypatch, tmp_path):
+    folder, out = tmp_path / "class", tmp_path / "class-graded"
+    monkeypatch.setattr(collect, "grade", claims.grade)
+    hand_in(folder, "eve", STUB).joinpath(f"{STEM}.py").rename(folder / "eve" / f"{BASELINE}.py")
+    (folder / "eve" / "exercises" / "milestone2.py").write_text("misnamed")
+    (folder / "eve" / "exercises" / "milestone04_unet_skips.py").write_text("x")
+    (folder / "ada.zip").write_text("no zip")
+    graded(folder, names=["00", "01"])
+    with (out / "grades.csv").open(newline="", encoding="utf-8") as file:
+        said = {(row["student"], row["milestone"], row["message"]) for row in csv.DictReader(file)}
+    unread, misnamed = "cannot be read: File is not a zip file", "not used: exercises/milestone2.py"
+    beside = f"not used: {BASELINE}.py: exercises/ is"
+    assert said == {
+        ("ada", BASELINE, f"not handed in: {unread}"),
+        ("ada", STEM, f"not handed in: {unread}"),
+        ("eve", BASELINE, f"not handed in: {misnamed}; {beside}"),
+        ("eve", STEM, f"not handed in: {misnamed}"),
+    }
+    results = {p.parent.name: json.loads(p.read_text()) for p in out.rglob("results.json")}
+    assert {student: content["output"] for student, content in results.items()} == {
+        "ada": unread,
+        "eve": f"{misnamed}\n{beside}",
+    }
+
+
+def test_what_is_neither_a_folder_nor_a_zip_is_a_remark(graded, tmp_path):
+    folder, says = tmp_path / "class", "kim.py: not graded: a folder or a zip file is needed"
+    folder.mkdir()
+    for name in ("kim.py", ".DS_Store", "._kim.py", "Thumbs.db", "desktop.ini"):
+        (folder / name).write_text("x")
+    (folder / "__MACOSX").mkdir()
+    with pytest.raises(UsageError, match=f"no submissions: .*; {says}$"):
+        find_submissions(folder)
+    exercises = hand_in(folder, "ada", "ada")
+    (exercises / "._notes.py").write_text("x")
+    (folder / "tara.tar.gz").write_text("x")
+    graded(folder)
+    remarks = (tmp_path / "class-graded" / "remarks.txt").read_text()
+    assert remarks.splitlines() == [says, says.replace("kim.py", "tara.tar.gz")]
 
 
 # ----------------------------------------------------------------------------------- the reports
@@ -626,7 +697,7 @@ def test_two_submissions_of_one_name(tmp_path):
 
 ROWS = (
     Row(STEM, "get_lr", PASSED, ("curve within 0 of ours",)),
-    Row(STEM, "Muon", "CRASH", ("=HYPERLINK(1)", "\x00 <b> & \ud800")),
+    Row(STEM, "Muon", "BORROWED", ("=HYPERLINK(1)", "\x00 <b> & \ud800")),
     Row(STEM, "", "TODO", ("not started: Muon",)),
 )
 CLASS = [Graded("=ada", ROWS, ("changed: grader/judge.py",))]
@@ -636,23 +707,48 @@ def test_csv():
     assert reports.as_csv(CLASS).splitlines() == [
         "student,milestone,task,status,message",
         f"'=ada,{STEM},01.1 get_lr,PASSED,curve within 0 of ours",
-        f"'=ada,{STEM},01.4 Muon,CRASH,'=HYPERLINK(1)",
+        f"'=ada,{STEM},01.4 Muon,BORROWED,'=HYPERLINK(1)",
         f"'=ada,{STEM},01 all-together,TODO,not started: Muon",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("CANNOT_LOAD", "'(' was never closed"),
+        ("CANNOT_LOAD_name", "exercises/milestone01_muon.py does not define split_qkv"),
+        ("CRASH", "AttributeError: 'Tensor' object has no attribute 'foo'"),
+        ("HANG", "no answer after 4 s: is there an endless loop?"),
+        ("HANG_ranks", "every rank must make the same collective calls in the same order."),
+        ("SHAPE", "mistake    tall matrices not transposed back"),
+        ("WRONG_VALUES", "called zeropower_via_newtonschulz([[2.]], steps=0, eps=1.0, float64)"),
+    ],
+)
+def test_one_line_of_a_message_says_what_is_wrong(name, says):
+    text = Path(__file__).with_name("golden").joinpath(f"{name}.txt").read_text()
+    status, *lines = [line.removeprefix("  ") for line in text.splitlines()]
+    assert Row(STEM, "Muon", status, tuple(lines)).message.endswith(says)
+
+
+def test_advice_is_not_the_error():
+    error = "RuntimeError: shape '[2, 3]' is invalid for input of size 5\nin two lines\ud800"
+    lines = ("exercises/a.py:1   x.view(2, 3)", error, "5 is one number short of that.")
+    row = Row(STEM, "Muon", "CRASH", lines)
+    assert row.message == error.replace("\n", " ")
 
 
 def test_junit():
     suite = ElementTree.fromstring(reports.as_junit(CLASS)).find("testsuite")
     assert suite.attrib == {"name": "=ada", "tests": "3", "failures": "2"}
-    passed, crashed, _ = suite.findall("testcase")
+    passed, borrowed, _ = suite.findall("testcase")
     assert passed.attrib == {"classname": STEM, "name": "01.1 get_lr"} and len(passed) == 0
-    assert crashed.find("failure").get("type") == "CRASH"
-    assert crashed.find("failure").text == "=HYPERLINK(1)\n? <b> & ?"
+    assert borrowed.find("failure").get("type") == "BORROWED"
+    assert borrowed.find("failure").text == "=HYPERLINK(1)\n? <b> & ?"
     assert suite.find("system-out").text == "changed: grader/judge.py"
 
 
 def test_gradescope(tmp_path):
-    reports.write(CLASS, tmp_path, ["gradescope"])
+    reports.write(CLASS, [], tmp_path, ["gradescope"])
     assert {path.name for path in tmp_path.iterdir()} == {"gradescope", "remarks.txt"}
     content = json.loads((tmp_path / "gradescope" / "=ada" / "results.json").read_text())
     assert content["score"] == 1.0
@@ -661,3 +757,18 @@ def test_gradescope(tmp_path):
         "output": "", "output_format": "text",
     }  # fmt: skip
     assert content["tests"][2]["output"] == "TODO\nnot started: Muon"
+
+
+def test_what_is_not_written_anew_goes_and_nothing_else(tmp_path):
+    eve, odd = Graded("eve", ROWS), [Graded("odd", (Row(STEM, "Muon", "CRASH", ("E: \ud800",)),))]
+    reports.write([*CLASS, eve], [], tmp_path, reports.FORMATS)
+    for student in ("=ada", "eve"):
+        (tmp_path / "gradescope" / student / "mine.txt").write_text("x")
+    (tmp_path / "mine.csv").write_text("x")
+    reports.write(odd, [], tmp_path, ["csv", "gradescope"])
+    assert set(hashes(tmp_path)) == {
+        "grades.csv", "remarks.txt", "mine.csv", "gradescope/odd/results.json",
+        "gradescope/=ada/mine.txt", "gradescope/eve/mine.txt",
+    }  # fmt: skip
+    reports.write(odd, [], tmp_path, [])
+    assert not (tmp_path / "grades.csv").exists() and not (tmp_path / "gradescope" / "odd").exists()

@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from grader import collect
 from grader import release as module
 from grader.release import LEFT_OUT, MENTIONS, TAG, release
+from grader.workplace import Limits
 from milestones.harness import UsageError
 from milestones.harness.injection import ROOT
 from milestones.table import milestones
@@ -88,11 +91,13 @@ def test_no_answer_that_can_be_left_out_is_in_it(released):
 
 
 def test_what_is_left_out_is_not_spoken_of(released):
-    for name in ("README.md", "AGENTS.md", "Makefile"):
+    gone = (*LEFT_OUT, "grader.record", "make resolution", "grader release", "grader collect")
+    pages = {str(path.relative_to(released)) for path in released.rglob("*.md")} | {"Makefile"}
+    for name in pages - {"book/teaching.md"}:  # for whoever has the clone
         text = (released / name).read_text(encoding="utf-8")
-        assert not [gone for gone in ("solutions", "grader.record") if gone in text], name
-        if name != "Makefile":
-            assert ROOT.joinpath(name).read_text(encoding="utf-8").count("solutions") > 0
+        assert not [word for word in gone if re.search(rf"(?<!\w){re.escape(word)}\b", text)], name
+    readme = (released / "README.md").read_text(encoding="utf-8")
+    assert "## Teach" not in readme and "inside the band?\n" in readme and "## My number" in readme
     assert "\nresolution:" not in (released / "Makefile").read_text(encoding="utf-8")
     headings = [
         cell["source"]
@@ -113,7 +118,8 @@ def test_nothing_else_differs(released, course):
     assert not after.keys() - before.keys()
     differ = {name for name, digest in after.items() if digest != before[name]}
     spoken = {name for name, _, _ in MENTIONS}
-    assert {Path(name).parts[0] for name in differ} == {"exercises", "notebooks", *spoken}
+    differ = {n for n in differ if Path(n).parts[0] not in ("exercises", "notebooks")}
+    assert differ == spoken
     gone = before.keys() - after.keys()
     gone = [name for name in gone if not name.startswith((".git/", *LEFT_OUT))]
     assert all(name.startswith("tests/") for name in gone), gone
@@ -174,21 +180,41 @@ def test_only_a_new_or_an_empty_folder_is_written_to(course, tmp_path, ungraded)
 def test_changes_must_be_committed_and_files_git_does_not_know_are_named(
     course, tmp_path, ungraded
 ):
-    notes, readme = course / "notes.txt", course / "README.md"
-    text = readme.read_text()
+    notes, readme = course / "exercises" / "notes.txt", course / "README.md"
+    text, answer = readme.read_text(), (course / "exercises" / BASELINE).read_text()
     try:
         notes.write_text("who comes when")
-        assert "not in git: notes.txt" in release(tmp_path / "one", course)
-        assert not (tmp_path / "one" / "notes.txt").exists()
+        assert "not in git: exercises/notes.txt" in release(tmp_path / "one", course)
+        assert not (tmp_path / "one" / "exercises" / "notes.txt").exists()
+        (course / "exercises" / BASELINE).write_text("not committed, and not released either")
         readme.write_text("better")
-        with pytest.raises(UsageError, match=r"commit or stash README\.md"):
+        with pytest.raises(UsageError, match=r"commit or stash README\.md$"):
+            release(tmp_path / "two", course)
+        git(course, "add", "exercises/notes.txt")
+        with pytest.raises(UsageError, match=r"README\.md and 1 more$"):
             release(tmp_path / "two", course)
     finally:
+        git(course, "reset", "--quiet")
+        (course / "exercises" / BASELINE).write_text(answer)
         readme.write_text(text)
         notes.unlink()
     assert not (tmp_path / "two").exists()
 
 
-def test_without_a_repository_there_is_nothing_to_release(released, tmp_path):
-    with pytest.raises(UsageError, match="git status: fatal: not a git repository"):
-        release(tmp_path / "student", released)
+def test_a_folder_in_the_clone_is_refused(course, ungraded):
+    for place in (course / "exercises" / "inside", course / "new", course):
+        with pytest.raises(UsageError, match="is inside the clone: name a folder outside"):
+            release(place, course)
+    assert git(course, "status", "--porcelain") == ""
+
+
+def test_a_release_has_nothing_to_release_or_to_grade_with(released, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(released, copy)
+    for _ in range(2):
+        with pytest.raises(UsageError, match="release and collect need the teacher's clone"):
+            release(tmp_path / "student", copy)
+        with pytest.raises(UsageError, match="release and collect need the teacher's clone"):
+            collect.collect(tmp_path, None, ["01"], Limits(30, 2), jobs=1, root=copy)
+        git(copy, "init", "--quiet")  # as students do
+    assert [path.name for path in tmp_path.iterdir()] == ["copy"]
