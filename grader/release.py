@@ -29,7 +29,7 @@ MENTIONS = (  # of what is left out: file, pattern, what stands there instead
     ("README.md", r" and in `solutions/`", ""),
     ("README.md", r"^## Teach\n(.*\n)+?(?=## )", ""),
     ("book/start.md", r" and in `solutions/`", ""),
-    ("book/grader.md", r" \(the folder\n`grader/mistakes/`\)", ""),
+    ("book/grader.md", r", made from edits in\n`grader/mistakes/`", ""),
     ("CONTRIBUTING.md", r",\n`make resolution` .*\n", ", and\n"),
     ("CONTRIBUTING.md", r",\n`grader/mistakes/` (.*\n)+?(?=What is right)", ".\n"),
     ("CONTRIBUTING.md", r"\n`\.ci/run` is .*\n", ""),
