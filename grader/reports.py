@@ -60,9 +60,8 @@ def replace_text(path: Path, text: str) -> None:
     """Write a file in one go."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    partial.write_text(
-        text, encoding="utf-8", errors="replace"
-    )  # an error's text may hold anything
+    # An error's text may hold anything, half a surrogate pair too.
+    partial.write_text(text, encoding="utf-8", errors="replace")
     partial.replace(path)
 
 
