@@ -28,7 +28,7 @@ from grader.processes import in_child
 from grader.ranks import Seat, compare, run_rank, run_ranks
 from grader.units import Beside
 from grader.verdict import PASSED, Failed, Verdict
-from grader.words import Wrong, also, common_factor, describe, difference, flat, heading, shown
+from grader.words import Wrong, also, describe, difference, flat, heading, in_common, shown
 from milestones.harness import UsageError, replay
 from milestones.harness.injection import ROOT, injected, load_implementation, stubs_among
 from milestones.table import find_milestone
@@ -192,7 +192,8 @@ def wrong_values(wrong: list[Wrong], before: list[str], known: list[str], end: t
     if changed:
         return Failed("CHANGED INPUT", *known, *difference(*changed[0]))
     status = getattr(wrong[0][0], "status", "WRONG VALUES")
-    lines = difference(*wrong[0], related=not known) + common_factor(wrong) + also(wrong, before)
+    lines = difference(*wrong[0], related=not known)
+    lines += [line for line in in_common(wrong) if line not in lines] + also(wrong, before)
     return Failed(status, *known, *lines, *end)
 
 
