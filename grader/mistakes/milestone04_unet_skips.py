@@ -15,6 +15,7 @@ LAMB = "self.lamb = nn.Parameter(torch.empty(()))"
 TO_HEADS = "q, k, v = self.heads(self.c_q(x)), self.heads(self.c_k(x)), self.heads(self.c_v(x))"
 NORMED = "q, k = rms_norm(q, self.norm_eps), rms_norm(k, self.norm_eps)"
 TURNED = "q, k = rotary(q, self.rotary_base), rotary(k, self.rotary_base)"
+TURNED_TWICE = "q = rotary(q, self.rotary_base)\n        k = rotary(q, self.rotary_base)"
 FIRST = "v1 = v  # this is the first block: it mixes its values with themselves"
 GIVEN = "        if v1 is None:\n            " + FIRST
 MIXED = "mixed = v + self.lamb * (v1 - v)"
@@ -315,8 +316,8 @@ CAUSAL_SELF_ATTENTION = [
     ),
     Mistake(
         "CausalSelfAttention",
-        "k made from q, normalised and turned: what c_k made is lost",
-        ((TURNED, "q = k = rotary(q, self.rotary_base)"),),
+        "k made from q, when q is turned already: turned twice, and what c_k made is lost",
+        ((TURNED, TURNED_TWICE),),
     ),
     Mistake(
         "CausalSelfAttention",

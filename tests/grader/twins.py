@@ -1168,7 +1168,9 @@ MODEL04 = {
     "heads cut as (h, H) instead of (H, h): a head gets every H-th feature": (
         (EACH, EACH.replace("self.num_heads, -1)", "-1, self.num_heads).mT")),
     ),
-    "k made from q, normalised and turned: what c_k made is lost": ((ROTATE, f"{ROTATE}\n        k = q"),),
+    "k made from q, when q is turned already: turned twice, and what c_k made is lost": (
+        (ROTATE, f"{ROTATE}\n        k = rotary(q, self.rotary_base)"),
+    ),
     "no causal mask: every position sees the future": ((SDPA, SDPA.replace(", is_causal=True", "")),),
     "args.norm_eps not used, but 1e-6 written down": ((QK_NORM, "q, k = rms_norm(q, 1e-6), rms_norm(k, 1e-6)"),),
     "args.rotary_base not used, but 10,000 written down": ((ROTATE, "q, k = rotary(q, 1e4), rotary(k, 1e4)"),),
