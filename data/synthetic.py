@@ -265,8 +265,7 @@ def generate(
     for i, (name, size) in enumerate(sizes.items()):
         ids, surprisal = stream((SEED, i), size)
         write_shard(folder / name, ids)
-        digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-        shards[name] = {"tokens": size, "sha256": digest}
+        shards[name] = {"tokens": size, "sha256": _digest(folder / name)}
         if i == 0:
             floor = surprisal[1:].mean()
         else:
@@ -300,14 +299,22 @@ def write_exact(folder: Path = ROOT / "data" / "exact") -> None:
 
 
 def _read_card(folder: Path, sizes: dict[str, int]) -> dict | None:
-    """The folder's corpus.json if it belongs to this corpus and no shard is missing or cut."""
+    """The folder's corpus.json if it belongs to this corpus and every shard is what it says."""
     try:
         card = json.loads((folder / CARD).read_text())
         same = card["seed"] == SEED and list(card["shards"]) == list(sizes)
-        whole = all(len(read_shard(folder / name)) == size for name, size in sizes.items())
-    except (OSError, ValueError, KeyError):  # missing or damaged; a ShardError is a ValueError
+        whole = all(
+            len(read_shard(folder / name)) == size
+            and card["shards"][name]["sha256"] == _digest(folder / name)
+            for name, size in sizes.items()
+        )
+    except (OSError, ValueError, KeyError, TypeError):  # missing or damaged, as a ShardError says
         return None
     return card if same and whole else None
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _entropy(counts: np.ndarray) -> float:

@@ -492,9 +492,15 @@ def fix(name: str, source: str | None = None, root: Path = ROOT) -> list[str]:
 def write(path: Path, lines: list[str]) -> None:
     """Atomically: whoever reads meanwhile, or pulls the plug, finds the old file or the new one."""
     scratch = path.with_suffix(".tmp")
-    scratch.write_bytes("\n".join(lines).encode())
-    shutil.copymode(path, scratch)
-    scratch.replace(path)
+    try:
+        scratch.write_bytes("\n".join(lines).encode())
+        shutil.copymode(path, scratch)
+        scratch.replace(path)
+    except OSError as error:
+        place = "/".join(path.parts[-3:])
+        raise ChainError(
+            f"{place}: cannot be written, {error.strerror}: mend it, fix again"
+        ) from None
 
 
 # ---- command line --------------------------------------------------------------------------------

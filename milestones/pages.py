@@ -15,6 +15,7 @@ import statistics
 import sys
 from collections import defaultdict
 from collections.abc import Callable
+from itertools import zip_longest
 from pathlib import Path
 
 import torch
@@ -27,7 +28,9 @@ from data.fineweb import (
     shards_read,
 )
 from data.published import PublishedCurve, published_curve, read_table
+from data.shards import write_atomically
 from milestones import chain
+from milestones.harness import UsageError
 from milestones.harness.curve import Row
 from milestones.harness.estimates import duration, gigabytes, money
 from milestones.harness.injection import ROOT
@@ -336,10 +339,21 @@ def pages() -> dict[Path, Milestone | None]:
 
 
 def filled(text: str, milestone: Milestone | None) -> str:
-    """The text of a page with its blocks made anew.  KeyError for a name that nothing makes."""
+    """The text of a page with its blocks made anew.
+
+    UsageError for a name that nothing makes, and for a block without an end: it would swallow what
+    stands between it and the end of another.
+    """
+    makers = PAGE if milestone else README
+    marks = re.findall(r"<!-- (\w+) -->", text)
+    for name, end in zip_longest(marks[::2], marks[1::2]):
+        if name not in makers:
+            raise UsageError(f"<!-- {name} -->: blocks are called {', '.join(makers)}")
+        if end != "end":
+            raise UsageError(f"<!-- {name} -->: no <!-- end --> follows: put one below the block")
 
     def fill(found: re.Match) -> str:
-        made = PAGE[found[2]](milestone) if milestone else README[found[2]]()
+        made = makers[found[2]](milestone) if milestone else makers[found[2]]()
         return f"{found[1]}{made}\n{found[3]}"
 
     return BLOCK.sub(fill, text)
@@ -351,15 +365,21 @@ def main(check: bool = False) -> None:
     Args:
         check: change nothing; exit with 1 if a page is stale.
     """
-    stale = []
+    stale = {}
     for path, milestone in pages().items():
-        text = path.read_text()
-        if (new := filled(text, milestone)) != text:
-            stale.append(str(path.relative_to(ROOT)))
-            if not check:
-                path.write_text(new)
+        name = path.relative_to(ROOT)
+        try:
+            text = path.read_text(encoding="utf-8")
+            if (new := filled(text, milestone)) != text:
+                stale[name] = new
+        except (UsageError, chain.ChainError) as error:
+            sys.exit(f"error: {name}: {error}")
+        except OSError as error:
+            sys.exit(f"error: {error.filename}: {error.strerror}: put it back")
+    for name, new in {} if check else stale.items():  # all of them could be made
+        write_atomically(ROOT / name, new.encode())
     if stale:
-        print(f"{'stale' if check else 'rewritten'}: {', '.join(stale)}")
+        print(f"{'stale' if check else 'rewritten'}: {', '.join(map(str, stale))}")
     sys.exit(check and bool(stale))
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from signal import SIGINT
 
 import tyro
 from tqdm import tqdm
@@ -26,6 +27,7 @@ from data.shards import ShardError
 from milestones.harness import Stopped, UsageError
 from milestones.harness.cli import execute
 from milestones.harness.curve import Row
+from milestones.harness.errors import NonFiniteLoss
 from milestones.harness.injection import ROOT, load_implementation, stubs_among
 from milestones.harness.run import Options, refuse_unwritable
 from milestones.table import Milestone, find_milestone, milestones
@@ -106,6 +108,22 @@ def run_rung(
         )
         tqdm.write(f"{name}, seed {seed}: val_loss {result.final[-1]:.3f}")
     return result
+
+
+def run_learners(
+    milestone: Milestone, seeds: tuple[int, ...], implementation: str, folder: Path
+) -> list[Result]:
+    """The same with a learner's code.  If that fails, say so and return nothing: ours stay."""
+    try:
+        return [run_rung(milestone, seeds, implementation, folder)]
+    except (Stopped, UsageError, ShardError, OSError):
+        raise
+    except Exception as error:  # whatever the learner's code raises
+        kind = "" if isinstance(error, NonFiniteLoss) else f"{type(error).__name__}: "
+        why = (str(error).splitlines() or [""])[0]
+        grade = f"pytest grader/ -k {milestone.stem.split('_')[0]}"
+        print(f"{milestone.short}, {implementation}: left out: {kind}{why}: ask {grade}")
+        return []
 
 
 def spread(values: list[float], digits: int) -> str:
@@ -214,14 +232,21 @@ def race(settings: Settings) -> str:
     refuse_unwritable(folder)
     if folder.exists():
         raise UsageError(f"--folder {folder} is there already: choose another name")
-    corpus = synthetic.generate()
-    folder.mkdir(parents=True)
-    results = [run_rung(m, settings.seeds, "", folder) for m in entered]
-    for milestone in theirs:
+    try:
+        corpus = synthetic.generate()
         try:
-            results.append(run_rung(milestone, settings.seeds, settings.implementation, folder))
-        except NotImplementedError as todo:
-            print(f"{milestone.short}, {settings.implementation}: {todo}")
+            folder.mkdir(parents=True)
+        except FileExistsError:  # another race was quicker
+            raise UsageError(f"--folder {folder} is there already: choose another name") from None
+        results = [run_rung(m, settings.seeds, "", folder) for m in entered]
+        for milestone in theirs:
+            results += run_learners(milestone, settings.seeds, settings.implementation, folder)
+    except (Stopped, KeyboardInterrupt) as stopped:
+        signal = getattr(stopped, "signal", SIGINT)
+        begun = f"what was trained is in {folder}" if folder.exists() else "nothing was trained"
+        raise Stopped(
+            f"stopped: no table, {begun}; a race cannot be resumed: run it again", signal
+        ) from None
     first = results[0]
     target, floor = statistics.mean(first.final), synthetic.floor(first.val_tokens)
     levels = {
@@ -249,8 +274,11 @@ def main() -> None:
         print(race(settings))
     except (UsageError, ShardError) as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(f"error: {error.filename or settings.folder or 'runs'}: {error.strerror}")
     except Stopped as stopped:
-        sys.exit(str(stopped))
+        print(stopped, file=sys.stderr)
+        sys.exit(128 + stopped.signal)
 
 
 if __name__ == "__main__":

@@ -453,6 +453,16 @@ def test_fix_refuses_to_guess(root):
     assert "depth = 2" in path(root, 1).read_text()  # nothing is written unless all of it can be
 
 
+def test_a_script_that_cannot_be_written_is_named(root, capsys):
+    edit(path(root, 0), "return 0.0", "return 0.1")
+    path(root, 1).with_suffix(".tmp").mkdir()  # stands in the way
+    before = path(root, 1).read_bytes()
+    assert chain.main(["fix", "evaluate"], root) == 2
+    error = capsys.readouterr().err
+    assert "milestone01_two/train_gpt.py: cannot be written" in error and error.count("\n") == 1
+    assert path(root, 1).read_bytes() == before
+
+
 # ---- diff ----------------------------------------------------------------------------------------
 
 

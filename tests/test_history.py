@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -174,6 +175,30 @@ def test_lines_are_those_of_the_newest_commit_up_to_the_end_of_the_day(clone, ex
     assert [r.lines for r in extracted[9:]] == [None, 40, None]
 
 
+def test_a_script_that_is_gone_for_good_is_not_counted_on(here):
+    clone = Clone(here / "clone")
+    (clone.folder / "README.md").write_text(README)
+    clone.commit("2024-06-09T12:00:00Z", train_gpt=5)
+    clone.git("mv", "train_gpt.py", "train.py")
+    clone.commit("2024-09-20T00:00:00Z")
+    clone.commit("2024-12-01T00:00:00Z", train=50)
+    counts = [None, 5, 5, None, None, None, None, None, None]
+    assert [r.lines for r in small(extract(clone.folder))] == counts
+
+
+def test_a_signature_that_git_shows_is_no_commit(clone, extracted, monkeypatch):
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "log.showSignature")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "true")
+    assert extract(clone.folder) == extracted
+
+
+def test_a_clone_of_another_user_is_not_called_none(clone, monkeypatch):
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(UsageError, match=r"safe\.directory"):
+        extract(clone.folder)
+
+
 def test_an_earlier_commit_can_be_asked_for(clone):
     with pytest.raises(UsageError, match=r"README\.md"):
         extract(clone.folder, "HEAD~1")  # it had no README yet
@@ -196,6 +221,27 @@ def test_the_command_writes_table_fits_and_pictures(clone, here, capsys):
     fits = list(csv.DictReader((folder / "fits.csv").open()))
     assert {row["n"] for row in fits if row["records"] in ("1-55", "all")} == {"8"}
     assert read_records(folder / "records.csv")[1].what == read_records()[1].what
+
+
+def test_a_record_without_a_date_is_in_the_table_and_no_fit(here, capsys):
+    clone = Clone(here / "clone")
+    (clone.folder / "README.md").write_text(README.replace("02/02/25", "-"))
+    clone.commit("2024-06-09T12:00:00Z", train_gpt=5)
+    main(["--repo", "clone", "--out", "out"])
+    assert "small track: 8 records" in capsys.readouterr().out
+    records = read_records(here / "out" / "records.csv")
+    assert sum(row.middle for row in bought(records)) == pytest.approx(sum(gains(records).values()))
+    assert next(csv.DictReader((here / "out" / "fits.csv").open()))["n"] == "7"
+
+
+@pytest.mark.parametrize("end, code", [(KeyboardInterrupt, 130), (OSError(28, "full"), 1)])
+def test_what_ends_half_way_leaves_nothing(end, code, here, capsys, monkeypatch):
+    (here / "out.part").mkdir()  # somebody else's
+    monkeypatch.setattr("data.history.__main__.draw", mock.Mock(side_effect=end))
+    with pytest.raises(SystemExit) as ended:
+        main(["--out", "out"])
+    assert ended.value.code == code and capsys.readouterr().err.count("\n") == 1
+    assert [path.name for path in here.rglob("*")] == ["out.part"]
 
 
 def test_a_table_survives_being_written_and_read(extracted, tmp_path):
@@ -222,7 +268,14 @@ def test_a_table_survives_being_written_and_read(extracted, tmp_path):
         ("a \\| b", "re-timing of #2", "it times record 2 again, which is not above it"),
         ("06/10/24", "10/06/2024", "'10/06/2024' is not a date like 05/28/24"),
         ("06/10/24", "13/32/24", "'13/32/24' is not a date"),
+        ("06/10/24", "06/10/23", "'06/10/23' is before the first record, 05/28/24"),
         ("none", "[PR](https://a.org/issues/3)", "is not the link of a pull request"),
+        ("none", "<a href='records/s/2'>log</a>", "something else than links"),
+        ("none", "[log](<records/s 2/a.log>)", "something else than links"),
+        ("30 minutes", "30 minutes, 31 minutes", "'30 minutes, 31 minutes' is not a time"),
+        ("30 minutes", "0.001 seconds", "'0.001 seconds' is not a time"),
+        ("@bob", "@bob<br>@cat", "'@bob<br>@cat' is not names and links alone"),
+        ("2 |", "#2 |", "'#2' is not the number of a record"),
     ],
 )
 def test_a_row_that_cannot_be_read_is_named(right, wrong, says):
@@ -238,6 +291,51 @@ def test_a_row_that_cannot_be_read_is_named(right, wrong, says):
 def test_a_bad_row_of_the_medium_table_is_named_too():
     with pytest.raises(UsageError, match=r"medium track, row '2 \| 25\.95 miles"):
         parse_readme(README.replace("25.95 minutes*", "25.95 miles"))
+
+
+TABLE = README[README.index("| #") : README.index("1 |")]  # header and rule
+
+
+@pytest.mark.parametrize(
+    "right, wrong, says",
+    [
+        (
+            "Record time | Description",
+            "Description | Record time",
+            "25, medium track: its columns",
+        ),
+        ("Date", "**Date**", "25, medium track: its columns must be | # | Record time"),
+        ("## Track 2: GPT-2 Medium", "Track 2: Medium\n---", "26, small track: a second table"),
+    ],
+)
+def test_no_table_is_passed_over_or_replaces_another(right, wrong, says):
+    place = README.index("## Track 2")
+    with pytest.raises(UsageError) as error:
+        parse_readme(README[:place] + README[place:].replace(right, wrong, 1))
+    assert str(error.value).startswith(f"README.md:{says}")
+
+
+def test_a_table_may_leave_out_the_bars_at_its_ends():
+    bare = "\n".join(line.strip("| ") for line in TABLE.splitlines()) + "\n"
+    assert "\n- | -" in bare
+    for text in README.replace(TABLE, bare), README.replace(TABLE, bare.replace("-", "---")):
+        assert parse_readme(text) == parse_readme(README)
+
+
+def test_links_and_names_may_hold_brackets_and_entities():
+    row = "2 | 30 minutes | a | 06/10/24 | [Log](r/a_(b)/x.log) | [@b](http://x/(y)) &amp; @c"
+    lines = [row if line.startswith("2 | 30") else line for line in README.splitlines()]
+    found = parse_readme("\n".join(lines))[1]
+    assert (found.log, found.who) == ("r/a_(b)", ("@b", "@c"))
+
+
+def test_an_earlier_record_may_be_timed_again():
+    again = "2 | 31 minutes | re-timing of #2 | 09/20/24 | - | -\n"
+    records = small(parse_readme(README.replace("4 | 15 min", again + "4 | 15 min")))
+    assert [r.record for r in records] == [1, 2, 3, 3, 2, 4, 5, 6, 7, 8]
+    assert gains(records)[4] == pytest.approx(math.log(21 / 15))  # from record 3, as timed last
+    with pytest.raises(UsageError, match=r"row '3 .*: record 4 was expected here"):
+        parse_readme(README.replace("4 | 15 min", again + "3 | 15 min"))
 
 
 def test_a_readme_without_a_table_says_what_was_looked_for():
@@ -261,7 +359,8 @@ def test_wrong_requests_end_before_anything_is_written(clone, here, capsys):
     bad.commit("2025-01-01T00:00:00Z")
     empty = Clone(here / "empty")
     (empty.folder / "README.md").write_text(README)
-    empty.commit("2024-01-01T00:00:00Z", other=3)
+    empty.commit("2024-01-01T00:00:00Z", other=3, train_gpt_medium=3)
+    (here / "empty" / "sub").mkdir()
     url = f"file://{clone.folder}"
     subprocess.run(["git", "clone", "-q", "--depth=1", url, "shallow"], check=True)
     before = set(here.rglob("*"))
@@ -271,6 +370,7 @@ def test_wrong_requests_end_before_anything_is_written(clone, here, capsys):
         (["--repo", "nowhere"], "nowhere is no git repository"),
         (["--repo", "shallow"], "shallow is a shallow clone: git -C shallow fetch --unshallow"),
         (["--repo", "bad"], "README.md:13, small track, row '4 | 15 kg"),
+        (["--repo", "empty/sub"], "empty/sub is the folder sub/ of a clone: pass the clone's own"),
         (["--repo", "empty"], "empty: no commit has train_gpt.py or train_gpt2.py before the last"),
         (["--repo", str(clone.folder), "--commit", "v9"], "git show: fatal: invalid object name"),
         (["--commit", "f411b3d3"], "--commit is one of a clone: pass --repo too"),
@@ -290,7 +390,7 @@ def test_wrong_requests_end_before_anything_is_written(clone, here, capsys):
 def test_stars_lie_on_the_line_between_two_days(extracted, tmp_path):
     path = tmp_path / "stars.csv"
     path.write_text(
-        "Repository,Date,Stars\n"
+        "\ufeffRepository,Date,Stars\n"
         "a/b,Sat Jun 01 2024 19:40:04 GMT-0700 (Pacific Daylight Time),100\n"
         "a/b,2024-10-09,2400\n"
         "a/b,Tue Jun 11 2024 00:00:00 GMT-0700 (Pacific Daylight Time),1200\n"
@@ -307,11 +407,17 @@ def test_stars_lie_on_the_line_between_two_days(extracted, tmp_path):
         ("Date,Stars\n2024-06-01,many\n", "stars.csv:2: '2024-06-01, many' is not a date and a"),
         ("Date,Stars\nJune,3\n", "stars.csv:2: 'June, 3'"),
         ("Day,Stars\n2024-06-01,3\n", "a star history has columns Date and Stars"),
+        ("Date,Stars\n\n2024-06-01,nan\n", "stars.csv:3: '2024-06-01, nan' is not a date and a"),
+        ("Date,Stars\n2024-06-01,\xe9\n", "stars.csv is no CSV in UTF-8"),
+        (
+            "Repository,Date,Stars\na/b,2024-06-01,1\na/c,2024-06-02,9\n",
+            "2 repositories: keep the rows of one",
+        ),
         ("Date,Stars\n", "a star history has columns Date and Stars"),
     ],
 )
 def test_a_star_history_that_cannot_be_read_is_named(text, says, tmp_path):
-    (tmp_path / "stars.csv").write_text(text)
+    (tmp_path / "stars.csv").write_text(text, encoding="latin-1")
     with pytest.raises(UsageError, match=says):
         read_stars(tmp_path / "stars.csv")
 

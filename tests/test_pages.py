@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from milestones import pages as module
 from milestones.harness.injection import ROOT
 from milestones.pages import BLOCK, README, blocks_of, filled, pages
 from tests.conftest import STEMS
@@ -56,3 +57,52 @@ def test_links_lead_to_files(path, milestone):
 
 def test_every_milestone_has_a_page():
     assert {m.stem for m in pages().values() if m} == set(STEMS)
+
+
+@pytest.fixture
+def two_pages(tmp_path, monkeypatch):
+    """A root with README, stale, and one milestone's page; the latter's path."""
+    stem, milestone = STEMS[0], pages()[ROOT / "milestones" / STEMS[0] / "README.md"]
+    path = tmp_path / "milestones" / stem / "README.md"
+    path.parent.mkdir(parents=True)
+    (tmp_path / "README.md").write_text("a\n<!-- tiny -->\nold\n<!-- end -->\nb\n")
+    path.write_text("c\n<!-- tasks -->\nold\n<!-- end -->\nd\n<!-- delta -->\n<!-- end -->\n")
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(module, "pages", lambda: {tmp_path / "README.md": None, path: milestone})
+    return path
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "says"),
+    [
+        ("<!-- end -->\nd", "d", "<!-- tasks -->: no <!-- end --> follows"),  # d would be gone
+        ("delta -->\n<!-- end -->", "delta -->", "<!-- delta -->: no <!-- end --> follows"),
+        ("tasks", "taks", "<!-- taks -->: blocks are called delta, commands"),
+        ("c\n", "c\n<!-- end -->\n", "<!-- end -->: blocks are called"),
+        (None, None, "README.md: No such file or directory: put it back"),
+    ],
+)
+def test_a_page_that_cannot_be_made_is_named_and_none_is_written(two_pages, right, wrong, says):
+    text = two_pages.read_text()
+    if right:
+        two_pages.write_text(text.replace(right, wrong, 1))
+    else:
+        two_pages.unlink()
+    root = two_pages.parents[2]
+    before = {path: path.read_bytes() for path in root.rglob("*.md")}
+    with pytest.raises(SystemExit) as end:
+        module.main()
+    assert str(end.value.code).startswith("error: ") and says in end.value.code
+    assert "\n" not in end.value.code
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
+
+
+def test_stale_pages_are_named_and_then_written(two_pages, capsys):
+    named = f"README.md, milestones/{STEMS[0]}/README.md"
+    for check, said, code in (True, f"stale: {named}\n", 1), (False, f"rewritten: {named}\n", 0):
+        with pytest.raises(SystemExit) as end:
+            module.main(check)
+        assert (end.value.code, capsys.readouterr().out) == (code, said)
+    with pytest.raises(SystemExit) as end:
+        module.main(check=True)
+    assert (end.value.code, capsys.readouterr().out) == (0, "")

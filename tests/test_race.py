@@ -3,11 +3,13 @@
 import shutil
 import sys
 from dataclasses import replace
+from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from milestones import race
-from milestones.harness import UsageError
+from milestones.harness import Stopped, UsageError
 from milestones.harness.curve import Row, read_curve
 from milestones.harness.injection import ROOT
 from milestones.table import find_milestone, milestones
@@ -88,6 +90,51 @@ def test_a_rung_with_stubs_is_named_and_left_out(short, tmp_path, capsys):
     said = capsys.readouterr().out
     assert f"{second.short}, {tmp_path}: not started: get_lr, zeropower" in said
     assert f"\n{first.short}, {tmp_path} " in text and f"{second.short}, {tmp_path}" not in text
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("    raise TypeError('no\\nnever')\n", "TypeError: no: ask pytest"),
+        ("    return float('nan')\n", "the training loss is nan at step "),
+    ],
+)
+def test_code_that_fails_half_way_leaves_our_results(short, tmp_path, capsys, line, says):
+    first = milestones()[0]
+    text = (ROOT / "solutions" / f"{first.stem}.py").read_text()
+    text += f"\n\ndef get_lr(step, args):\n{line}"
+    (tmp_path / f"{first.stem}.py").write_text(text)
+    settings = race.Settings(rungs=("00",), seeds=(3,), implementation=str(tmp_path))
+    table = race.race(replace(settings, folder=tmp_path / "race"))
+    said = capsys.readouterr().out.splitlines()
+    assert any(x.startswith(f"{first.short}, {tmp_path}: left out: {says}") for x in said)
+    assert any(x.endswith("ask pytest grader/ -k milestone00") for x in said)
+    assert f"\n{first.short} " in table and f"{tmp_path} " not in table
+    assert (tmp_path / "race" / "race.txt").exists()
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), Stopped("--resume it", 2)])
+def test_a_race_that_is_stopped_says_what_there_is(here, monkeypatch, capsys, end):
+    monkeypatch.setattr(race, "run_rung", mock.Mock(side_effect=end))
+    monkeypatch.setattr(sys, "argv", ["race", "--folder", "race"])
+    with pytest.raises(SystemExit) as ended:
+        race.main()
+    said = capsys.readouterr().err
+    assert ended.value.code == 130 and said.count("\n") == 1 and "--resume" not in said
+    assert said.startswith("stopped: no table, what was trained is in race;")
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [(FileExistsError(17, "there"), "--folder race is there"), (OSError(28, "full"), "race: full")],
+)
+def test_a_disk_that_refuses_is_one_line(here, monkeypatch, error, says):
+    monkeypatch.setattr(race.synthetic, "generate", dict)  # which makes a folder too
+    monkeypatch.setattr(Path, "mkdir", mock.Mock(side_effect=error))
+    monkeypatch.setattr(sys, "argv", ["race", "--folder", "race"])
+    with pytest.raises(SystemExit) as ended:
+        race.main()
+    assert ended.value.code.startswith(f"error: {says}") and "\n" not in ended.value.code
 
 
 def test_nothing_to_race_is_refused_before_any_work(short, tmp_path):

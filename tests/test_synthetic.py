@@ -154,7 +154,10 @@ def test_generate(tmp_path, capsys):
     assert card["floor"] == pytest.approx(surprisal[1:].mean(), abs=1e-6)
 
 
-@pytest.mark.parametrize("damage", ["none", "shard cut", "shard lost", "card lost", "card cut"])
+@pytest.mark.parametrize(
+    "damage",
+    ["none", "shard cut", "shard lost", "shard altered", "card lost", "card cut", "card altered"],
+)
 def test_generate_repairs_what_is_damaged_and_nothing_else(tmp_path, damage):
     shard, card = tmp_path / "corpus_train_000002.bin", tmp_path / "corpus.json"
     first = synthetic.generate(tmp_path, **SMALL)
@@ -163,6 +166,8 @@ def test_generate_repairs_what_is_damaged_and_nothing_else(tmp_path, damage):
     path = shard if "shard" in damage else card
     if "cut" in damage:
         path.write_bytes(before[path][:-10])
+    elif "altered" in damage:
+        path.write_bytes(b"[]" if path is card else before[path][:-2] + b"\x07\x00")
     elif "lost" in damage:
         path.unlink()
     assert synthetic.generate(tmp_path, **SMALL) == first

@@ -9,7 +9,9 @@ A row of upstream's README that cannot be read ends it, before anything is writt
 
 import csv
 import math
+import shutil
 import sys
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -50,12 +52,15 @@ def history(settings: Settings) -> str:
     small = [record for record in records if record.track == "small"]
     if len(select(small, 1)) < MIN_RECORDS:
         raise UsageError(f"{len(select(small, 1))} dated records: a fit needs {MIN_RECORDS}")
-    part = out.with_name(f"{out.name}.part")  # complete, or not under its name
-    part.mkdir(parents=True, exist_ok=True)
-    write_records(part / SHIPPED.name, records)
-    write_rows(part / "fits.csv", all_fits(small))
-    draw(part, small)
-    part.rename(out)
+    part = out.with_name(f".{out.name}.{uuid.uuid4().hex}.part")  # whole, or not under its name
+    try:
+        part.mkdir(parents=True)
+        write_records(part / SHIPPED.name, records)
+        write_rows(part / "fits.csv", all_fits(small))
+        draw(part, small)
+        part.rename(out)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
     return summary(records, out)
 
 
@@ -109,7 +114,7 @@ def summary(records: Sequence[Record], out: Path) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Exit codes: 0 done, 1 the disk, 2 bad request or table."""
+    """Exit codes: 0 done, 1 the disk, 2 bad request or table, 130 Ctrl-C."""
     settings = tyro.cli(Settings, prog="python -m data.history", description=__doc__, args=argv)
     try:
         print(history(settings))
@@ -119,6 +124,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     except OSError as error:
         print(f"error: {error.filename or settings.out}: {error.strerror}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:
+        print("stopped: nothing was written", file=sys.stderr)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -161,13 +161,14 @@ def gains(records: Sequence[Record], corrected: bool = True) -> dict[int, float]
     corrected: before is the latest timing of the record before, re-timings included, so that a
     change of the clock or the machine counts as nobody's gain or loss.
     """
-    found, before = {}, None
+    found, timed = {}, {}  # minutes by record, the latest timing so far
     for record in records:
         if record.retiming and not corrected:
             continue
+        before = timed.get(record.record - 1)
         if before is not None and not record.retiming:
             found[record.record] = float(np.log(before / record.minutes))
-        before = record.minutes
+        timed[record.record] = record.minutes
     return found
 
 
@@ -187,8 +188,9 @@ def bought(records: Sequence[Record], first: int = 1, last: int | None = None) -
     """The corrected gains of records `first` to `last` by kind of change, largest first."""
     gain = gains(records)
     parts = defaultdict(list)  # kind: (gain, number of kinds that share it)
-    for record in select(records, first, last):
-        if record.record not in gain:
+    for record in records:
+        inside = first <= record.record <= (last or record.record)
+        if record.retiming or not inside or record.record not in gain:
             continue
         for kind in record.kinds or ("unsorted",):
             parts[kind].append((gain[record.record], max(len(record.kinds), 1)))

@@ -4,7 +4,9 @@ Nothing here is a guess.  A row that is not in upstream's shape is an error that
 """
 
 import csv
+import html
 import itertools
+import math
 import re
 import subprocess
 from bisect import bisect_right
@@ -15,7 +17,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from data.history import Record
+from data.history import START, Record
 from milestones.harness.errors import UsageError
 
 UPSTREAM = "https://github.com/KellerJordan/modded-nanogpt"
@@ -26,7 +28,7 @@ SCRIPTS = {  # the training script of a track; where it was renamed, its names, 
 HEADER = ["#", "Record time", "Description", "Date", "Log", "Contributors"]
 MINUTES = {"h": 60, "m": 1, "s": 1 / 60}  # by a unit's first letter
 LENGTH = re.compile(r"(\d+(?:\.\d+)?)\s*(hours?|hrs?|h|minutes?|mins?|m|seconds?|secs?|s)\b")
-LINK = re.compile(r"\[([^\]]*)\]\(([^)]*)\)")
+LINK = re.compile(r"\[([^\]]*)\]\(((?:[^()]|\([^()]*\))*)\)")
 
 # ------------------------------------------------------------------------------ the README's tables
 
@@ -39,13 +41,18 @@ def parse_readme(text: str) -> list[Record]:
     tables = {}
     heading, track = "", None
     for number, line in enumerate(text.splitlines(), 1):
-        if line.startswith("#"):
-            heading, track = line, None
-        elif line.startswith("---"):
-            track = None
-        elif _cells(line) == HEADER:
+        if "record time" in [cell.strip("*_ ").lower() for cell in _cells(line)]:
             track = "medium" if "medium" in heading.lower() else "small"
+            where = f"README.md:{number}, {track} track"
+            if _cells(line) != HEADER:
+                raise UsageError(f"{where}: its columns must be | {' | '.join(HEADER)} |")
+            if track in tables:
+                raise UsageError(f"{where}: a second table of this track")
             tables[track] = []
+        elif re.match(r"#+(\s|$)", line):
+            heading, track = line, None
+        elif line.startswith("---") and "|" not in line:
+            track = None
         elif track and re.match(r"[\s|]*\d|.*\|", line) and set(line) - set("|-: "):
             where = f"README.md:{number}, {track} track, row '{line.strip()[:60]}'"
             try:
@@ -66,12 +73,12 @@ def parse_row(line: str, track: str, above: list[Record]) -> Record:
     if not number.isdigit():
         raise ValueError(f"{number!r} is not the number of a record")
     retiming = bool(re.search(r"\bre-?tim(ing|ed)\b", line, re.IGNORECASE))
-    last = above[-1].record if above else 0
+    last = max((row.record for row in above), default=0)
     if retiming and not 1 <= int(number) <= last:
         raise ValueError(f"it times record {number} again, which is not above it")
     if not retiming and int(number) != last + 1:
         raise ValueError(f"record {last + 1} was expected here (a re-timing says that it is one)")
-    links = dict(LINK.findall(log))
+    links = parse_links(log)
     return Record(
         track=track,
         record=int(number),
@@ -80,7 +87,7 @@ def parse_row(line: str, track: str, above: list[Record]) -> Record:
         minutes=parse_minutes(length),
         lines=None,
         commit="",
-        pull_request=_pull_request(links.get("PR")),
+        pull_request=_pull_request(links.get("pr")),
         log=_folder(links.get("log", "")),
         who=() if retiming else parse_names(who),
         kinds=(),
@@ -91,10 +98,11 @@ def parse_row(line: str, track: str, above: list[Record]) -> Record:
 def parse_minutes(text: str) -> float:
     """ "5.8 hours", "2 minutes 59.5 seconds", "25.95 minutes*" (a footnote) in minutes."""
     rest = LENGTH.sub("", text).strip(" ,*")
-    minutes = sum(float(n) * MINUTES[unit[0]] for n, unit in LENGTH.findall(text))
-    if rest or not minutes > 0:
+    units = [MINUTES[unit[0]] for _, unit in LENGTH.findall(text)]
+    minutes = round(sum(float(n) * MINUTES[unit[0]] for n, unit in LENGTH.findall(text)), 4)
+    if rest or units != sorted(set(units), reverse=True) or not minutes > 0:
         raise ValueError(f"{text!r} is not a time in hours, minutes or seconds")
-    return round(minutes, 4)
+    return minutes
 
 
 def parse_date(text: str) -> date | None:
@@ -102,19 +110,35 @@ def parse_date(text: str) -> date | None:
     if text == "-":
         return None
     try:
-        return datetime.strptime(text, "%m/%d/%y").date()
+        found = datetime.strptime(text, "%m/%d/%y").date()
     except ValueError:
         raise ValueError(f"{text!r} is not a date like 05/28/24") from None
+    if found < START:
+        raise ValueError(f"{text!r} is before the first record, 05/28/24")
+    return found
+
+
+def parse_links(text: str) -> dict[str, str]:
+    """ "[log](a), [PR](b)" as {"log": "a", "pr": "b"}; nothing of "none" or "-"."""
+    links = {name.lower(): link for name, link in LINK.findall(text)}
+    odd = re.search(r"[][<>()/]", LINK.sub("", text))
+    if odd or any(re.search(r"[\s<>]", link) for link in links.values()):
+        raise ValueError(f"{text!r} holds something else than links like [log](folder)")
+    return links
 
 
 def parse_names(text: str) -> tuple[str, ...]:
     """ "@a, feat. @b & AI System [c](link)" as ("@a", "@b", "AI System c")."""
-    names = re.split(r"[,;&]|\band\b|\bfeat\.", LINK.sub(r"\1", text))
+    text = html.unescape(LINK.sub(r"\1", text))
+    if re.search("[][<>]", text):
+        raise ValueError(f"{text!r} is not names and links alone")
+    names = re.split(r"[,;&]|\band\b|\bfeat\.", text)
     return tuple(name.strip() for name in names if name.strip(" -"))
 
 
 def _cells(line: str) -> list[str]:
-    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
+    inner = re.sub(r"^\||(?<!\\)\|$", "", line.strip())  # one bar at each end
+    return [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", inner)]
 
 
 def _folder(link: str) -> str:
@@ -135,7 +159,8 @@ def _pull_request(link: str | None) -> int | None:
 
 def git(repo: Path, *words: str) -> bytes:
     """What git prints.  UsageError, in one line, if it fails."""
-    done = subprocess.run(["git", "-C", str(repo), *words], capture_output=True)
+    plain = ["-c", "log.showSignature=false"]  # a user may have set it
+    done = subprocess.run(["git", "-C", str(repo), *plain, *words], capture_output=True)
     if done.returncode:
         reason = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
         raise UsageError(f"{repo}: git {words[0]}: {''.join(reason)}")
@@ -143,13 +168,17 @@ def git(repo: Path, *words: str) -> bytes:
 
 
 def check_clone(repo: Path) -> None:
-    """UsageError unless `repo` is a git repository with all its history."""
+    """UsageError unless `repo` is the top of a git repository with all its history."""
     try:
         shallow = git(repo, "rev-parse", "--is-shallow-repository")
-    except UsageError:
+    except UsageError as error:
+        if "safe.directory" in str(error):  # another user's: git says what to do
+            raise
         raise UsageError(f"{repo} is no git repository: git clone {UPSTREAM}") from None
     if shallow.strip() == b"true":
         raise UsageError(f"{repo} is a shallow clone: git -C {repo} fetch --unshallow")
+    if inside := git(repo, "rev-parse", "--show-prefix").decode().strip():
+        raise UsageError(f"{repo} is the folder {inside} of a clone: pass the clone's own")
 
 
 def count_lines(repo: Path, commit: str, records: Iterable[Record]) -> list[Record]:
@@ -157,7 +186,8 @@ def count_lines(repo: Path, commit: str, records: Iterable[Record]) -> list[Reco
 
     That is the newest commit, by committer time, up to the end of that day (UTC) that touches the
     script under any of its names, on any line of history that leads to `commit`.  Records before
-    the first one stay without; so do re-timings, which bring no script.
+    the first one stay without; so do re-timings, which bring no script, and records after the
+    script was removed or renamed for good.
     """
     history = {track: script_history(repo, commit, names) for track, names in SCRIPTS.items()}
     counted = []
@@ -166,8 +196,7 @@ def count_lines(repo: Path, commit: str, records: Iterable[Record]) -> list[Reco
         if record.date and not record.retiming:
             midnight = datetime.combine(record.date, datetime.min.time(), UTC) + timedelta(days=1)
             before = bisect_right(times, midnight.timestamp() - 1)
-            if before:
-                found = commits[before - 1]
+            if before and (found := commits[before - 1]):
                 lines = script_lines(repo, found, SCRIPTS[record.track])
                 record = replace(record, commit=found[:12], lines=lines)
         counted.append(record)
@@ -175,11 +204,18 @@ def count_lines(repo: Path, commit: str, records: Iterable[Record]) -> list[Reco
 
 
 def script_history(repo: Path, commit: str, names: tuple[str, ...]) -> tuple[list[int], list[str]]:
-    """Committer times (seconds, ascending) and hashes of the commits that leave a script there."""
+    """Committer times (seconds, ascending) and hashes of the commits that leave a script there.
+
+    If `commit` has none any more, the newest that took one away ends the list, its hash empty.
+    """
     shown = git(repo, "log", "--full-history", "--format=%ct %H", commit, "--", *names).decode()
     found = [(int(time), hash_) for time, hash_ in map(str.split, reversed(shown.splitlines()))]
-    found = [entry for entry in found if script_name(repo, entry[1], names)]
-    found.sort(key=lambda entry: entry[0])  # stable: of equal times the child comes last
+    there = [entry for entry in found if script_name(repo, entry[1], names)]
+    gone = [time for time, hash_ in found if (time, hash_) not in there]
+    found = sorted(there, key=lambda entry: entry[0])  # stable: of equal times the child is last
+    if gone and not script_name(repo, commit, names):
+        end = max(gone)
+        found = [entry for entry in found if entry[0] <= end] + [(end, "")]
     return [time for time, _ in found], [hash_ for _, hash_ in found]
 
 
@@ -199,7 +235,7 @@ def extract(repo: Path, commit: str = "HEAD") -> list[Record]:
     check_clone(repo)
     readme = git(repo, "show", f"{commit}:README.md").decode("utf-8", errors="replace")
     records = count_lines(repo, commit, parse_readme(readme))
-    if not any(record.lines for record in records):
+    if not any(record.lines for record in records if record.track == "small"):
         names = " or ".join(SCRIPTS["small"])
         raise UsageError(f"{repo}: no commit has {names} before the last record: is it upstream's?")
     return records
@@ -213,14 +249,24 @@ def read_stars(path: Path) -> tuple[list[int], list[float]]:
 
     Dates as 2024-06-04 or as "Tue Jun 04 2024 ...".  UsageError names the row that is neither.
     """
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [{(k or "").strip().lower(): v for k, v in r.items()} for r in csv.DictReader(file)]
-    if not rows or not {"date", "stars"} <= set(rows[0]):
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # Excel begins with a mark
+            reader = csv.DictReader(file)
+            rows = [(reader.line_num, row) for row in reader]
+    except (UnicodeDecodeError, csv.Error):
+        raise UsageError(f"{path} is no CSV in UTF-8: export it again") from None
+    rows = [(n, {(k or "").strip().lower(): v for k, v in row.items()}) for n, row in rows]
+    if not rows or not {"date", "stars"} <= set(rows[0][1]):
         raise UsageError(f"{path}: a star history has columns Date and Stars")
+    if len(several := {row.get("repository") for _, row in rows}) > 1:
+        raise UsageError(f"{path}: {len(several)} repositories: keep the rows of one")
     found = {}
-    for number, row in enumerate(rows, 2):
+    for number, row in rows:
         try:
-            found[_star_date(row["date"]).toordinal()] = float(row["stars"])
+            stars = float(row["stars"])
+            if not 0 <= stars < math.inf:
+                raise ValueError
+            found[_star_date(row["date"]).toordinal()] = stars
         except (TypeError, ValueError):
             values = f"{row['date']}, {row['stars']}"
             raise UsageError(f"{path}:{number}: {values!r} is not a date and a number") from None

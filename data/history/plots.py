@@ -72,7 +72,7 @@ def lines_over_time(axes: Axes, records: Sequence[Record]) -> None:
 
 def gain_per_record(axes: Axes, records: Sequence[Record]) -> None:
     """The share of the time that each record cut, against the latest timing before it."""
-    kinds = {r.record: r.kinds for r in select(records, 1)}
+    kinds = {r.record: r.kinds for r in records if not r.retiming}  # without a date too
     labelled = set()
     for number, gain in gains(records).items():
         kind = (kinds[number] or ("unsorted",))[0] if len(kinds[number]) < 2 else "several"
