@@ -186,11 +186,19 @@ def test_a_script_that_is_gone_for_good_is_not_counted_on(here):
     assert [r.lines for r in small(extract(clone.folder))] == counts
 
 
-def test_a_signature_that_git_shows_is_no_commit(clone, extracted, monkeypatch):
-    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
-    monkeypatch.setenv("GIT_CONFIG_KEY_0", "log.showSignature")
-    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "true")
-    assert extract(clone.folder) == extracted
+def test_a_signature_that_git_shows_is_no_commit(here, monkeypatch):
+    clone = Clone(here / "clone")
+    (clone.folder / "README.md").write_text(README)
+    clone.commit("2024-06-09T12:00:00Z", train_gpt=5)
+    body = clone.git("cat-file", "commit", "HEAD").replace("\n\n", "\ngpgsig SIGNED\n\n", 1)
+    (here / "commit").write_text(body + "\n")
+    signed = clone.git("hash-object", "-t", "commit", "-w", str(here / "commit"))
+    program = here / "gpg"
+    program.write_text("#!/bin/sh\necho gpg: Good signature >&2\n")
+    program.chmod(0o755)
+    for name, value in ("log.showSignature", "true"), ("gpg.program", str(program)):
+        clone.git("config", name, value)
+    assert extract(clone.folder, signed)[1].lines == 5
 
 
 def test_a_clone_of_another_user_is_not_called_none(clone, monkeypatch):
@@ -390,7 +398,7 @@ def test_wrong_requests_end_before_anything_is_written(clone, here, capsys):
 def test_stars_lie_on_the_line_between_two_days(extracted, tmp_path):
     path = tmp_path / "stars.csv"
     path.write_text(
-        "\ufeffRepository,Date,Stars\n"
+        "Repository,Date,Stars\n"
         "a/b,Sat Jun 01 2024 19:40:04 GMT-0700 (Pacific Daylight Time),100\n"
         "a/b,2024-10-09,2400\n"
         "a/b,Tue Jun 11 2024 00:00:00 GMT-0700 (Pacific Daylight Time),1200\n"
@@ -399,6 +407,11 @@ def test_stars_lie_on_the_line_between_two_days(extracted, tmp_path):
     assert [r.stars for r in small(found)][:3] == [None, 1090, 2020]  # 9 of 10, 82 of 120 days
     assert {r.stars for r in small(found)[5:]} == {None}  # after the last, no guess
     assert found[-1].stars is None  # a record without a date
+
+
+def test_a_star_history_may_begin_with_a_mark(tmp_path):
+    (tmp_path / "stars.csv").write_text("Date,Stars\n2024-06-01,3\n", encoding="utf-8-sig")
+    assert read_stars(tmp_path / "stars.csv")[1] == [3]
 
 
 @pytest.mark.parametrize(
