@@ -462,7 +462,8 @@ def test_ended_by_a_signal(hub, run, folder, shards, number, code, name, at):
         released.wait(60)
 
     hub.fault = fault(name, answer, "GET")
-    process = subprocess.Popen(
+    ours = signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background
+    process = subprocess.Popen(  # inherits that Ctrl-C is ignored, and so would the child
         [sys.executable, *f"-m data.fineweb --shards 2 --workers 1 --folder {folder}".split()],
         env=os.environ | {"HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "0", "HF_TOKEN": ""},
         cwd=ROOT,
@@ -470,6 +471,7 @@ def test_ended_by_a_signal(hub, run, folder, shards, number, code, name, at):
         stderr=subprocess.PIPE,
         text=True,
     )
+    signal.signal(signal.SIGINT, ours)
     try:
         assert reached.wait(60), process.stderr.read()
         assert list((folder / fineweb.INCOMING).rglob("*.incomplete"))
