@@ -3,6 +3,7 @@
 import io
 import subprocess
 import tarfile
+import tempfile
 from pathlib import Path
 
 from milestones.harness import UsageError
@@ -46,3 +47,16 @@ def uncommitted(root: Path) -> tuple[list[str], list[str]]:
     unknown = [line[3:] for line in lines if line.startswith("??")]
     changed = [line[3:] for line in lines if not line.startswith("??")]
     return [name for name in changed if name not in own], unknown
+
+
+def working_folder(place: Path, prefix: str, named: str) -> tempfile.TemporaryDirectory:
+    """A new folder in `place`, which is made where needed.
+
+    UsageError, which begins with what the user `named`, if that cannot be.
+    """
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix=prefix, dir=place)
+    except OSError as error:
+        why = f"no folder can be made there ({error.strerror})"
+        raise UsageError(f"{named}: {why}: name another") from None

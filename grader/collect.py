@@ -4,7 +4,6 @@ import hashlib
 import json
 import secrets
 import sys
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
@@ -14,7 +13,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from grader import reports
-from grader.checkout import must_be_clone, revision, uncommitted
+from grader.checkout import must_be_clone, revision, uncommitted, working_folder
 from grader.claims import MADE_UP, grade, our_numbers
 from grader.reports import Graded, Row
 from grader.sandbox import namespaces
@@ -73,7 +72,8 @@ def collect(
     stems = list(dict.fromkeys(find_milestone(name).stem for name in names))
     out = output_folder(folder, out)
     head, (changed, _) = revision(root), uncommitted(root)
-    with working_folder(out) as work:
+    with working_folder(out, ".work-", f"--out {out}") as work:
+        (out / KEPT).mkdir(exist_ok=True)
         place = Workplace(Path(work), root, limits, hidden_places(root, folder.resolve(), out))
         read = [read_submission(name, path, stems, place.course) for name, path in found.items()]
         rows = run_jobs(place, jobs_for(read, stems, out / KEPT, f"{head} {limits}"), jobs)
@@ -104,16 +104,6 @@ def output_folder(folder: Path, out: Path | None) -> Path:
         if out.exists() and not (out / KEPT).is_dir() and (out.is_file() or any(out.iterdir())):
             raise UsageError(f"--out {out}: there is something else: name a new or an empty folder")
     return out
-
-
-def working_folder(out: Path) -> tempfile.TemporaryDirectory:
-    """A new one in `out`, which is made where needed.  UsageError if that cannot be."""
-    try:
-        (out / KEPT).mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(prefix=".work-", dir=out)
-    except OSError as error:
-        why = f"no folder can be made there ({error.strerror})"
-        raise UsageError(f"--out {out}: {why}: name another") from None
 
 
 def hidden_places(root: Path, *more: Path) -> list[Path]:

@@ -6,11 +6,10 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from grader.checkout import export, must_be_clone, revision, uncommitted
+from grader.checkout import export, must_be_clone, revision, uncommitted, working_folder
 from milestones.harness import UsageError
 from milestones.harness.injection import ROOT
 from milestones.table import milestones
@@ -66,7 +65,7 @@ def release(folder: Path, root: Path = ROOT) -> str:
     if changed:
         raise UsageError(f"a release is what git has at HEAD: commit or stash {listed(changed)}")
     folder = folder.resolve()
-    with working_folder(folder) as place:
+    with working_folder(folder.parent, f".{folder.name}-", str(folder)) as place:
         work = Path(place, "release")
         export(root, work)
         cells, tests = strip(work)
@@ -78,16 +77,6 @@ def release(folder: Path, root: Path = ROOT) -> str:
         f"left out: {', '.join(LEFT_OUT[:2])}, {cells} notebook cells, {tests} files of tests",
     ]
     return "\n".join(lines + ([f"not in git: {listed(unknown)}"] if unknown else []))
-
-
-def working_folder(folder: Path) -> tempfile.TemporaryDirectory:
-    """A new one beside `folder`, to be renamed to it.  UsageError if that cannot be."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent)
-    except OSError as error:
-        why = error.strerror
-        raise UsageError(f"{folder}: no folder can be made there ({why}): name another") from None
 
 
 def listed(paths: list[str]) -> str:

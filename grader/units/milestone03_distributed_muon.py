@@ -123,13 +123,9 @@ def by_hand(function) -> Iterator:
         call += f"; W (1, 1), gradients of 1, momentum 0.95, {setting[2:]}"
         yield call, round(second / first, 6) if first else 0.0
     way, further = (steps((1, 1), 0.95, True, 1, gradient)[0] for gradient in (1.0, 1 + 2**-30))
-    call = (
-        "how much further W (1, 1) goes for a gradient of 1 + 2^-30 than for 1, in units of 2^-30"
-    )
-    yield (
-        f"{call}, in float32 not at all{setting}",
-        round((further / way - 1) * 2**30, 3) + 0.0 if way else 0.0,
-    )
+    share = (further / way - 1) * 2**30 if way else 0.0
+    call = "how much further W (1, 1) goes for a gradient of 1 + 2^-30 than for 1, over 2^-30"
+    yield f"{call}: in float32 not at all{setting}", round(share, 3) + 0.0
 
 
 def on_one_rank(function) -> Iterator:

@@ -110,7 +110,9 @@ def CausalSelfAttention(function, script: ModuleType) -> Iterator:
     for heads in (2, 4):
         args = replace(script.PRESETS["exact"], num_heads=heads)
         attention = function(args).double()
-        function(replace(args, norm_eps=1.0, rotary_base=20.0))  # its settings are its own
+        function(
+            replace(args, norm_eps=1.0, rotary_base=20.0)
+        )  # another model's settings, which must not count
         of = f"CausalSelfAttention(args), {heads} heads"
         yield f"names and shapes of the parameters of {of}", parameters_of(attention)
         yield from mixed_by_hand(attention, args.model_dim, heads)
